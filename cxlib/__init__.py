@@ -1,0 +1,32 @@
+"""Customer-journey analytics: one view of each customer, journey flows, churn and renewal.
+
+Every public name is imported when it is first used, so that ``import cxlib`` is quick.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "CxError": "cxlib.errors",
+    "CxWarning": "cxlib.errors",
+    "parse_span": "cxlib.spans",
+    "connect": "cxlib.engine.connect",
+}
+
+__all__ = ["__version__", "plot", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "plot":
+        return import_module("cxlib.plot")
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    from cxlib.errors import unknown_name
+
+    raise AttributeError(str(unknown_name("name", name, __all__, "in cxlib")))
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

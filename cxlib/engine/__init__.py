@@ -1,0 +1,1 @@
+"""Where data live: connections to engines, and the store of snapshots."""

@@ -1,0 +1,1 @@
+"""Exports in; customers and events out."""

@@ -1,0 +1,1 @@
+"""The log of what customers did, and what is counted on it."""

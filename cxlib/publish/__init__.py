@@ -1,0 +1,1 @@
+"""Reports, dashboards and the command line."""
