@@ -1,0 +1,170 @@
+"""The contract of every table: columns, types, units and ranges, checked where data enter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cxlib.errors import CxError
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    from pandera.ibis import DataFrameSchema
+
+__all__ = ["CONTRACTS", "Column", "check_contract"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """What one column of a table holds.
+
+    Parameters
+    ----------
+    dtype
+        Ibis type. Timestamps are UTC, to the microsecond, and carry no zone.
+    meaning
+        What a value says, with its unit.
+    nullable
+        Whether a value may be missing.
+    unique
+        Whether no two rows may hold the same value.
+    minimum, maximum
+        Bounds, inclusive.
+
+    Examples
+    --------
+    >>> CONTRACTS["events"]["occurred_at"].dtype
+    'timestamp'
+    """
+
+    dtype: str
+    meaning: str
+    nullable: bool = False
+    unique: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+CONTRACTS: dict[str, dict[str, Column]] = {
+    "events": {
+        "event_id": Column("string", "the event; the tie-break of its time", unique=True),
+        "customer_id": Column("string", "who did it"),
+        "journey_id": Column("string", "the journey it belongs to"),
+        "occurred_at": Column("timestamp", "when, UTC"),
+        "touchpoint": Column("string", "what, as verb_noun from the customer's side"),
+        "channel": Column("string", "web, app, phone, …", nullable=True),
+        "stage": Column("string", "lifecycle stage", nullable=True),
+        "department": Column("string", "who served the customer", nullable=True),
+        "product": Column("string", "which product or service", nullable=True),
+        "layer": Column("string", "product or relationship", nullable=True),
+        "owned": Column("boolean", "whether the business can act on it", nullable=True),
+        "sentiment": Column(
+            "float64", "-1 (worst) to 1 (best)", nullable=True, minimum=-1.0, maximum=1.0
+        ),
+        "value": Column("float64", "money, in the currency of the source", nullable=True),
+        "source": Column("string", "the export it came from"),
+        "step": Column("int64", "position in its journey, from 1", minimum=1),
+        "next_touchpoint": Column("string", "next in its journey, or (end) or (open)"),
+        "next_at": Column("timestamp", "time of the next event, UTC", nullable=True),
+        "is_open": Column("boolean", "whether its journey goes on at the cut-off"),
+    },
+    "journeys": {
+        "journey_id": Column("string", "the journey", unique=True),
+        "customer_id": Column("string", "whose journey"),
+        "started_at": Column("timestamp", "first event, UTC"),
+        "ended_at": Column("timestamp", "last event, UTC"),
+        "length": Column("int64", "events", minimum=1),
+        "path": Column("array<string>", "touchpoints in order"),
+        "is_open": Column("boolean", "whether it goes on at the cut-off"),
+    },
+    "customers": {
+        "customer_id": Column("string", "the customer", unique=True),
+        "first_seen_at": Column("timestamp", "first event, UTC", nullable=True),
+        "last_seen_at": Column("timestamp", "last event, UTC", nullable=True),
+        "events": Column("int64", "events", minimum=0),
+    },
+    "spells": {
+        "customer_id": Column("string", "who was at risk"),
+        "origin": Column("timestamp", "start of the clock, UTC"),
+        "entry_days": Column("float64", "days from origin to observation", minimum=0),
+        "exit_days": Column("float64", "days from origin to the end", minimum=0),
+        "cause": Column("string", "which end, or censored"),
+    },
+}
+"""Columns that each table must have; a table may have more."""
+
+
+def check_contract(table: ir.Table, contract: str) -> None:
+    """Raise where a table breaks its contract.
+
+    Parameters
+    ----------
+    table
+        Any Ibis table; the checks run in its engine.
+    contract
+        Name of the contract: ``"events"``, ``"journeys"``, ``"customers"`` or ``"spells"``.
+
+    Raises
+    ------
+    CxError
+        For a missing column, a wrong type, a missing value, a value out of range or a repeated key.
+
+    Examples
+    --------
+    >>> import ibis
+    >>> table = ibis.memtable({"customer_id": ["a", "a"]})
+    >>> check_contract(table, "customers")
+    Traceback (most recent call last):
+    ...
+    cxlib.errors.CxError: the customers table has no column 'first_seen_at' (it has 'customer_id')
+    """
+    columns = CONTRACTS[contract]
+    _check_schema(table, contract)
+    from pandera.errors import SchemaErrors
+
+    try:
+        _pandera_schema(columns).validate(table, lazy=True)
+    except SchemaErrors as error:
+        first = error.message
+        checks = [item for group in first.values() for items in group.values() for item in items]
+        raise CxError(f"the {contract} table breaks its contract: {checks[0]['error']}") from error
+    for name in (name for name, column in columns.items() if column.unique):
+        counts = table.aggregate(n=table.count(), distinct=table[name].nunique()).to_pandas()
+        repeated = int(counts["n"].iloc[0] - counts["distinct"].iloc[0])
+        if repeated:
+            raise CxError(
+                f"the {contract} table breaks its contract: {repeated:,} rows repeat a {name!r}; "
+                "each must stand once"
+            )
+
+
+def _check_schema(table: ir.Table, contract: str) -> None:
+    import ibis
+
+    schema = table.schema()
+    for name, column in CONTRACTS[contract].items():
+        if name not in schema:
+            has = ", ".join(repr(item) for item in list(schema)[:8])
+            raise CxError(f"the {contract} table has no column {name!r} (it has {has})")
+        want, have = ibis.dtype(column.dtype), schema[name]
+        same = have.is_timestamp() if want.is_timestamp() else have.copy(nullable=True) == want
+        if not same:
+            raise CxError(
+                f"the column {name!r} of the {contract} table is {have}, and must be {want}"
+            )
+
+
+def _pandera_schema(columns: dict[str, Column]) -> DataFrameSchema:
+    import pandera.ibis as pa
+
+    def checks(column: Column) -> list[pa.Check]:
+        low = [] if column.minimum is None else [pa.Check.ge(column.minimum)]
+        high = [] if column.maximum is None else [pa.Check.le(column.maximum)]
+        return low + high
+
+    return pa.DataFrameSchema(
+        {
+            name: pa.Column(nullable=column.nullable, checks=checks(column))
+            for name, column in columns.items()
+        }
+    )
