@@ -12,7 +12,9 @@ _HOME = {
     "CxError": "cxlib.errors",
     "CxWarning": "cxlib.errors",
     "parse_span": "cxlib.spans",
+    "build": "cxlib.build",
     "connect": "cxlib.engine.connect",
+    "open_store": "cxlib.engine.store",
 }
 
 __all__ = ["__version__", "plot", *sorted(_HOME)]

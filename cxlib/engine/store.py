@@ -1,0 +1,261 @@
+"""The store of a workspace: immutable snapshots, an atomic pointer to the current one, readers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cxlib.errors import CxError, unknown_name
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    from ibis.backends import BaseBackend
+
+__all__ = [
+    "Snapshot",
+    "current_snapshot",
+    "find_snapshot",
+    "open_store",
+    "point_to",
+    "write_snapshot",
+]
+
+_DATA = "data.duckdb"
+_META = "meta.json"
+_BUILDING = ".building-"
+_ABANDONED_AFTER_SECONDS = 24 * 3_600
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One state of a workspace's data, whole and never changed again.
+
+    Parameters
+    ----------
+    path
+        Its folder.
+    meta
+        What it was made from and by: ``snapshot_id``, ``name``, ``cxlib_version``, ``built_at``,
+        ``observed_until`` (ISO, UTC), ``closes_after_seconds``, ``inputs``, ``counts``.
+
+    Examples
+    --------
+    >>> Snapshot(Path("data/demo/store/snapshots/s1"), {"snapshot_id": "s1"}).id
+    's1'
+    """
+
+    path: Path
+    meta: dict[str, Any] = field(repr=False)
+
+    @property
+    def id(self) -> str:
+        """Name of the snapshot, made from its content."""
+        return str(self.meta["snapshot_id"])
+
+    @cached_property
+    def con(self) -> BaseBackend:
+        """Connection to its data, read-only; any number of readers may have one."""
+        from cxlib.engine.connect import connect
+
+        return connect(f"duckdb://{self.path / _DATA}", read_only=True)
+
+    def table(self, name: str) -> ir.Table:
+        """Table of the snapshot.
+
+        Parameters
+        ----------
+        name
+            ``events``, ``journeys``, ``customers``, ``identities``, ``sources``, ``rejects`` or
+            ``quality``.
+
+        Returns
+        -------
+        ibis.expr.types.Table
+            Lazy; ``.to_pandas()`` fetches it.
+
+        Raises
+        ------
+        CxError
+            When the snapshot has no such table.
+        """
+        known = self.con.list_tables()
+        if name not in known:
+            raise unknown_name("table", name, known, f"in the snapshot {self.id}")
+        return self.con.table(name)
+
+
+def open_store(workspace: str | Path) -> Snapshot:
+    """Current snapshot of a workspace, to read.
+
+    Parameters
+    ----------
+    workspace
+        The folder that ``cxlib build`` was given.
+
+    Returns
+    -------
+    Snapshot
+        It stays readable and unchanged while newer ones are built.
+
+    Raises
+    ------
+    CxError
+        When nothing has been built there.
+
+    Examples
+    --------
+    >>> open_store("data/nowhere")
+    Traceback (most recent call last):
+    ...
+    cxlib.errors.CxError: there is no store in 'data/nowhere'; run: cxlib build data/nowhere
+    """
+    snapshot = current_snapshot(workspace)
+    if snapshot is None:
+        where = Path(workspace).as_posix()
+        raise CxError(f"there is no store in {where!r}; run: cxlib build {where}")
+    return snapshot
+
+
+def current_snapshot(workspace: str | Path) -> Snapshot | None:
+    """Snapshot that the pointer of a workspace names, or None where nothing is built.
+
+    Examples
+    --------
+    >>> current_snapshot("data/nowhere") is None
+    True
+    """
+    store = Path(workspace) / "store"
+    try:
+        name = (store / "CURRENT").read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    return _read(store / "snapshots" / name)
+
+
+@contextmanager
+def write_snapshot(
+    workspace: str | Path, snapshot_id: str, meta: dict[str, Any]
+) -> Iterator[BaseBackend]:
+    """Connection to a new snapshot's empty file; leaving the block makes it the current one.
+
+    Parameters
+    ----------
+    workspace
+        The folder that holds ``store/``; made where it is missing.
+    snapshot_id
+        Name made from the content: the same inputs give the same name.
+    meta
+        What to keep beside the data. The block may add to it.
+
+    Yields
+    ------
+    ibis.backends.BaseBackend
+        To create tables in.
+
+    Notes
+    -----
+    The data are written into a folder of their own, which is renamed when it is whole, and only
+    then does the pointer move, by an atomic replacement. An error or a kill leaves the store as it
+    was; a folder that a dead build left behind is removed a day
+    later by the next one.
+
+    Examples
+    --------
+    >>> import ibis
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with write_snapshot(folder, "s1", {"name": "two rows"}) as con:
+    ...         _ = con.create_table("numbers", ibis.memtable({"n": [1, 2]}))
+    ...     store = open_store(folder)
+    ...     print(store.id, store.table("numbers").n.sum().execute())
+    ...     store.con.disconnect()
+    s1 3
+    """
+    from cxlib.engine.connect import connect
+
+    snapshots = Path(workspace) / "store" / "snapshots"
+    snapshots.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(snapshots)
+    building = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=snapshots))
+    try:
+        con = connect(f"duckdb://{building / _DATA}")
+        try:
+            yield con
+        finally:
+            con.disconnect()
+        whole = {"snapshot_id": snapshot_id, **meta}
+        (building / _META).write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+        _put_in_place(building, snapshots / snapshot_id)
+        point_to(workspace, snapshot_id)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def point_to(workspace: str | Path, snapshot_id: str) -> None:
+    """Make a snapshot that exists the current one, atomically.
+
+    Examples
+    --------
+    >>> point_to("data/nowhere", "s1")
+    Traceback (most recent call last):
+    ...
+    cxlib.errors.CxError: there is no snapshot 's1' in 'data/nowhere'; build the store first
+    """
+    store = Path(workspace) / "store"
+    if not (store / "snapshots" / snapshot_id / _META).is_file():
+        where = Path(workspace).as_posix()
+        raise CxError(f"there is no snapshot {snapshot_id!r} in {where!r}; build the store first")
+    handle, new = tempfile.mkstemp(prefix=".current-", dir=store)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(snapshot_id + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(new, store / "CURRENT")
+
+
+def find_snapshot(workspace: str | Path, snapshot_id: str) -> Snapshot | None:
+    """Snapshot by its name, or None where it has not been built.
+
+    Examples
+    --------
+    >>> find_snapshot("data/nowhere", "s1") is None
+    True
+    """
+    folder = Path(workspace) / "store" / "snapshots" / snapshot_id
+    return _read(folder) if (folder / _META).is_file() else None
+
+
+def _read(folder: Path) -> Snapshot:
+    try:
+        meta = json.loads((folder / _META).read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError) as error:
+        raise CxError(
+            f"the snapshot {folder.name!r} is damaged or gone; remove the store's CURRENT and "
+            "build again"
+        ) from error
+    return Snapshot(folder, meta)
+
+
+def _remove_abandoned(snapshots: Path) -> None:
+    """Remove what killed builds left; a running one writes more often than once a day."""
+    for folder in snapshots.glob(f"{_BUILDING}*"):
+        newest = max(path.stat().st_mtime for path in (folder, *folder.glob("*")))
+        if time.time() - newest > _ABANDONED_AFTER_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _put_in_place(building: Path, final: Path) -> None:
+    try:
+        building.rename(final)
+    except OSError:
+        # Another build of the same content came first: the content is the same.
+        if not (final / _META).is_file():
+            raise
