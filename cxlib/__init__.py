@@ -11,9 +11,13 @@ __version__ = "0.1.0"
 _HOME = {
     "CxError": "cxlib.errors",
     "CxWarning": "cxlib.errors",
+    "parse_moment": "cxlib.spans",
     "parse_span": "cxlib.spans",
     "build": "cxlib.build",
     "connect": "cxlib.engine.connect",
+    "Journeys": "cxlib.journeys.log",
+    "journeys_from_frame": "cxlib.journeys.log",
+    "load_journeys": "cxlib.journeys.log",
     "open_store": "cxlib.engine.store",
 }
 

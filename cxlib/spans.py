@@ -1,11 +1,11 @@
-"""Spans of time as people write them: "30 days", never 30."""
+"""Spans of time as people write them ("30 days", never 30), and moments in UTC."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from cxlib.errors import CxError
 
-__all__ = ["parse_span"]
+__all__ = ["parse_moment", "parse_span"]
 
 _SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]+)\s*")
 _SECONDS = {
@@ -68,3 +68,47 @@ def parse_span(text: str | timedelta) -> timedelta:
             "use seconds, minutes, hours, days or weeks"
         )
     return timedelta(seconds=amount * _SECONDS[unit])
+
+
+def parse_moment(value: str | date | datetime) -> datetime:
+    """Moment in UTC from a datetime or ISO 8601 text.
+
+    Parameters
+    ----------
+    value
+        A date is its first instant. A time without an offset is UTC, one with an offset is
+        converted.
+
+    Returns
+    -------
+    datetime.datetime
+        UTC, without a zone, to the microsecond.
+
+    Raises
+    ------
+    CxError
+        For anything else.
+
+    Examples
+    --------
+    >>> parse_moment("2024-12-31")
+    datetime.datetime(2024, 12, 31, 0, 0)
+    >>> parse_moment("2024-12-31T23:00:00-02:00")
+    datetime.datetime(2025, 1, 1, 1, 0)
+    """
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError as error:
+            raise CxError(
+                f"the moment {value!r} is not a date or time; write it as '2024-12-31' "
+                "or '2024-12-31T23:59:59'"
+            ) from error
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo is None else value.astimezone(UTC)
+        # Built anew: a pandas Timestamp is a datetime too, and carries nanoseconds.
+        parts = (moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second)
+        return datetime(*parts, moment.microsecond)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day)
+    raise CxError(f"the moment {value!r} is not a date or time; give a datetime or ISO 8601 text")
