@@ -1,0 +1,355 @@
+"""What `sources.yml` may say, checked on load with the line of each mistake."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from cxlib.errors import CxError, unknown_name
+from cxlib.spans import parse_span
+from cxlib.tables import CONTRACTS
+
+__all__ = ["Check", "EventRule", "Source", "Sources", "load_sources"]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FIELDS = ("channel", "stage", "department", "product", "layer")
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise unknown_name("time zone", name, available_timezones())
+    return name
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _as_text(value: Any) -> Any:
+    # YAML reads `when: {active: true}` as a boolean; exports write it as text.
+    if isinstance(value, bool | int | float):
+        return str(value)
+    return value
+
+
+def _end_of_day(value: Any) -> Any:
+    # A date means the whole day: what happened on the last day was seen.
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime.combine(value, time.max)
+    return value
+
+
+def _as_column(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+Span = Annotated[timedelta, BeforeValidator(parse_span)]
+Text = Annotated[str, BeforeValidator(_as_text)]
+Values = Annotated[tuple[Text, ...], BeforeValidator(_as_list)]
+Conditions = dict[str, Values]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TimeColumn(_Strict):
+    """Column that holds a time: ISO 8601 by default, in the workspace's zone without an offset."""
+
+    column: str
+    format: str | None = None
+    zone: Zone | None = None
+
+
+class FieldColumn(_Strict):
+    """Column whose value an event takes, as it is or by a map."""
+
+    column: str
+    map: dict[Text, Text] = Field(default_factory=dict)
+    other: Literal["keep", "reject"] = "keep"
+
+
+class Score(_Strict):
+    """Column that holds a score, and the scale that turns it into a sentiment."""
+
+    column: str
+    scale: Literal["nps", "csat", "ces"]
+
+
+class CustomerKey(_Strict):
+    """How a row says whose it is: by the shared key, or by another source's id."""
+
+    key: str | None = None
+    column: str | None = None
+    of: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> CustomerKey:
+        by_key = self.key is not None and self.column is None and self.of is None
+        by_reference = self.key is None and self.column is not None and self.of is not None
+        if not (by_key or by_reference):
+            raise ValueError("give either {key: COLUMN} or {column: COLUMN, of: SOURCE}")
+        return self
+
+
+class EventRule(_Strict):
+    """One kind of event that a row of a source may stand for."""
+
+    touchpoint: str | FieldColumn
+    time: Annotated[TimeColumn, BeforeValidator(_as_column)]
+    optional: bool = False
+    when: Conditions = Field(default_factory=dict)
+    channel: str | FieldColumn | None = None
+    stage: str | FieldColumn | None = None
+    department: str | FieldColumn | None = None
+    product: str | FieldColumn | None = None
+    layer: Literal["product", "relationship"] | FieldColumn | None = None
+    owned: bool | None = None
+    value: str | None = None
+    score: Score | None = None
+    columns: tuple[str, ...] = ()
+
+    def fields(self) -> dict[str, str | FieldColumn | None]:
+        """Descriptive texts of the event, by name."""
+        return {name: getattr(self, name) for name in _FIELDS}
+
+    def columns_used(self) -> set[str]:
+        """Columns of the source that the rule reads."""
+        described = [*self.fields().values(), self.touchpoint, self.score]
+        named = {item.column for item in described if isinstance(item, FieldColumn | Score)}
+        value = {self.value} if self.value else set()
+        return named | value | {self.time.column} | set(self.when) | set(self.columns)
+
+
+class Source(_Strict):
+    """One export: its file, whose rows they are, and the events that they stand for."""
+
+    file: str
+    delimiter: str | None = Field(default=None, max_length=1)
+    id: str | None = None
+    customer: CustomerKey
+    journey: str | None = None
+    attributes: tuple[str, ...] = ()
+    events: tuple[EventRule, ...] = ()
+
+    def columns_used(self) -> set[str]:
+        """Columns that the export must have."""
+        own = {self.id, self.customer.key, self.customer.column, self.journey} - {None}
+        rules = (rule.columns_used() for rule in self.events)
+        return {str(name) for name in own}.union(self.attributes, *rules)
+
+
+class JourneyRule(_Strict):
+    """Where one journey of a customer ends and the next begins."""
+
+    split_after: Span | None = None
+    start: Values = ()
+    end: Values = ()
+    closes_after: Span | None = None
+
+    @property
+    def silence(self) -> timedelta | None:
+        """Silence after which the last journey of a customer counts as ended."""
+        return self.split_after if self.closes_after is None else self.closes_after
+
+
+class Member(_Strict):
+    """Customers who have a row in a source, or one that meets a condition."""
+
+    source: str
+    when: Conditions = Field(default_factory=dict)
+
+
+class Check(_Strict):
+    """Something that the exports should agree on; the build counts where they do not."""
+
+    name: str
+    source: str | None = None
+    column: str | None = None
+    not_before: str | None = None
+    agree: tuple[Member, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Check:
+        order = None not in (self.source, self.column, self.not_before)
+        if order == bool(self.agree) or (self.agree and len(self.agree) < 2):
+            raise ValueError(
+                "give either source, column and not_before, or agree with two or more members"
+            )
+        if order and str(self.not_before).count(".") != 1:
+            raise ValueError("write not_before as SOURCE.COLUMN")
+        return self
+
+
+class Sources(_Strict):
+    """A workspace's exports and what they mean.
+
+    Examples
+    --------
+    >>> shop = Sources.model_validate({
+    ...     "name": "shop",
+    ...     "sources": {"orders": {
+    ...         "file": "orders.csv",
+    ...         "customer": {"key": "account"},
+    ...         "events": [{"touchpoint": "placed_order", "time": "placed_at"}],
+    ...     }},
+    ... })
+    >>> sorted(shop.sources["orders"].columns_used())
+    ['account', 'placed_at']
+    """
+
+    name: str
+    observed_until: Annotated[datetime | None, BeforeValidator(_end_of_day)] = None
+    timezone: Zone = "UTC"
+    journeys: JourneyRule = JourneyRule()
+    personal: tuple[str, ...] = ()
+    sources: dict[str, Source] = Field(min_length=1)
+    checks: tuple[Check, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Sources:
+        for name, source in self.sources.items():
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"the source {name!r} needs a name of letters, digits and _")
+            extra = {column for rule in source.events for column in rule.columns}
+            taken = extra & set(CONTRACTS["events"])
+            if taken:
+                raise ValueError(
+                    f"the source {name!r} keeps a column {min(taken)!r}, which every event has; "
+                    "map it by that field instead"
+                )
+            if source.customer.of is not None:
+                self._refers(name, source.customer.of)
+        for check in self.checks:
+            members = [member.source for member in check.agree]
+            order = [str(check.source), str(check.not_before).split(".")[0]] if check.source else []
+            for member in members + order:
+                if member not in self.sources:
+                    raise unknown_name("source", member, self.sources, f"for {check.name!r}")
+        self.in_order()
+        return self
+
+    def _refers(self, name: str, other: str) -> None:
+        if other not in self.sources:
+            raise unknown_name("source", other, self.sources, f"for the customers of {name!r}")
+        if self.sources[other].id is None:
+            raise ValueError(
+                f"the source {name!r} refers to {other!r}, which names no id; add id: COLUMN to it"
+            )
+
+    def in_order(self) -> list[str]:
+        """Names of the sources, each after the one whose ids it refers to."""
+        done: list[str] = []
+        while len(done) < len(self.sources):
+            ready = [
+                name
+                for name, source in self.sources.items()
+                if name not in done and (source.customer.of is None or source.customer.of in done)
+            ]
+            if not ready:
+                circle = ", ".join(repr(name) for name in self.sources if name not in done)
+                raise ValueError(f"the sources {circle} refer to each other in a circle")
+            done.extend(ready)
+        return done
+
+    def cut_off(self) -> datetime | None:
+        """Declared end of observation in naive UTC, or None."""
+        declared = self.observed_until
+        if declared is None or declared.tzinfo is None:
+            return declared
+        return declared.astimezone(UTC).replace(tzinfo=None)
+
+
+def load_sources(path: str | Path) -> Sources:
+    """Description of a workspace's exports, from YAML.
+
+    Parameters
+    ----------
+    path
+        The file, usually ``sources.yml``.
+
+    Returns
+    -------
+    Sources
+        Checked: unknown words, missing ones, wrong types and dangling references are refused.
+
+    Raises
+    ------
+    CxError
+        When the file is missing, is not YAML, or says something that it may not; the message names
+        the file, the line and the mend.
+
+    Examples
+    --------
+    >>> load_sources("nowhere/sources.yml")
+    Traceback (most recent call last):
+    ...
+    cxlib.errors.CxError: there is no file 'nowhere/sources.yml'; it says what each export holds
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        where = path.as_posix()
+        raise CxError(f"there is no file {where!r}; it says what each export holds") from error
+    try:
+        tree, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it is not YAML"
+        raise CxError(f"{path.name}{line}: {problem}") from error
+    if tree is None or not isinstance(content, dict):
+        raise CxError(f"{path.name} is empty or not a mapping; it needs at least name and sources")
+    try:
+        return Sources.model_validate(content)
+    except ValidationError as error:
+        raise CxError(_explain(path.name, tree, error)) from error
+
+
+def _explain(file: str, tree: yaml.Node, error: ValidationError) -> str:
+    mistakes = error.errors()
+    # A field that may be text or a mapping gives one error for each form: the deepest is the one,
+    # and a word that means nothing says more than the one that is missing for it.
+    mistake = max(mistakes, key=lambda item: (len(item["loc"]), item["type"] == "extra_forbidden"))
+    line, known = _locate(tree, mistake["loc"])
+    place = ".".join(str(part) for part in known)
+    said = mistake["msg"].removeprefix("Value error, ")
+    if mistake["type"] == "extra_forbidden":
+        said = f"the word {mistake['loc'][-1]!r} means nothing here"
+    more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
+    return f"{file} line {line}{', ' + place if place else ''}: {said}{more}"
+
+
+def _locate(tree: yaml.Node, loc: tuple[str | int, ...]) -> tuple[int, list[str | int]]:
+    """Line of the deepest part of a place in the file that exists, and that part's path."""
+    node, line, known = tree, tree.start_mark.line + 1, []
+    for part in loc:
+        if isinstance(node, yaml.MappingNode):
+            pairs = {key.value: (key, value) for key, value in node.value}
+            if part not in pairs:
+                continue  # the name of a form (text or mapping), not of a place
+            key, node = pairs[str(part)]
+            line = key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+        known.append(part)
+    return line, known

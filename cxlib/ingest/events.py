@@ -1,0 +1,78 @@
+"""Usable rows of the exports -> events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import ibis
+import ibis.expr.types as ir
+
+from cxlib.ingest.config import EventRule
+from cxlib.ingest.rules import as_number, described, meets
+from cxlib.ingest.sentiment import score_sentiment
+from cxlib.ingest.sources import StagedSource
+
+__all__ = ["events_of"]
+
+
+def events_of(staged: StagedSource, extras: Iterable[str]) -> list[ir.Table]:
+    """Events of a staged source: one table per event rule, all with the same columns.
+
+    Parameters
+    ----------
+    staged
+        The source.
+    extras
+        Further columns that any event of the workspace keeps; null where this one has none.
+
+    Returns
+    -------
+    list of ibis.expr.types.Table
+        The columns of the events contract up to ``source``, then the extras. ``event_id`` is made
+        of the source, the row's id (or number) and the number of the rule: it is the same in every
+        build, and rows without an id keep the order of their file.
+
+    Examples
+    --------
+    >>> from cxlib.ingest.config import CustomerKey, Source
+    >>> from cxlib.ingest.sources import StagedSource
+    >>> unusable = Source(file="none.csv", customer=CustomerKey(key="account"))
+    >>> events_of(StagedSource("orders", unusable), extras=())
+    []
+    """
+    if staged.rows is None:
+        return []
+    several = len(staged.rule.events) > 1
+    events = []
+    for number, rule in enumerate(staged.rule.events):
+        time = f"cx_time_{number}"
+        rows = staged.rows.filter(staged.rows[time].notnull(), meets(staged.rows, rule.when))
+        journey = rows.cx_customer
+        if staged.rule.journey is not None:
+            journey = journey + "/" + rows[staged.rule.journey].fill_null("-")
+        columns: dict[str, ir.Value] = {
+            "event_id": ibis.literal(f"{staged.name}:")
+            + rows.cx_record
+            + (f":{number}" if several else ""),
+            "customer_id": rows.cx_customer,
+            "journey_id": journey,
+            "occurred_at": rows[time],
+            "touchpoint": described(rows, rule.touchpoint),
+            **_facts(rows, rule),
+            "source": ibis.literal(staged.name),
+        }
+        kept = {
+            name: rows[name] if name in rule.columns else ibis.null("string") for name in extras
+        }
+        events.append(rows.select(**columns, **kept))
+    return events
+
+
+def _facts(rows: ir.Table, rule: EventRule) -> dict[str, ir.Value]:
+    texts = {name: described(rows, fact) for name, fact in rule.fields().items() if name != "owned"}
+    sentiment: ir.Value = ibis.null("float64")
+    if rule.score is not None:
+        sentiment = score_sentiment(as_number(rows[rule.score.column]), rule.score.scale)
+    value = ibis.null("float64") if rule.value is None else as_number(rows[rule.value])
+    owned = ibis.null("boolean") if rule.owned is None else ibis.literal(rule.owned)
+    return {**texts, "owned": owned, "sentiment": sentiment, "value": value}

@@ -1,0 +1,99 @@
+"""Words of `sources.yml` as expressions: texts, conditions, numbers and times of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+
+from cxlib.engine.connect import local_to_utc, parse_with_format
+from cxlib.ingest.config import FieldColumn, TimeColumn
+
+__all__ = ["as_number", "described", "meets", "parse_time"]
+
+_WITHOUT_OFFSET = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?$"
+
+
+def described(rows: ir.Table, rule: str | FieldColumn | None) -> ir.StringValue:
+    """Text that a rule gives: a constant, a column, or a column by a map; null for no rule.
+
+    Examples
+    --------
+    >>> rows = ibis.memtable({"page": ["home", "faq"]})
+    >>> rule = FieldColumn(column="page", map={"home": "viewed_home"})
+    >>> described(rows, rule).to_pandas().tolist()
+    ['viewed_home', 'faq']
+    """
+    if rule is None:
+        return ibis.null("string")
+    if isinstance(rule, str):
+        return ibis.literal(rule)
+    text = rows[rule.column].strip().nullif("")
+    if not rule.map:
+        return text
+    other = text if rule.other == "keep" else ibis.null("string")
+    return ibis.cases(*((text == said, meant) for said, meant in rule.map.items()), else_=other)
+
+
+def meets(rows: ir.Table, conditions: Mapping[str, Iterable[str]]) -> ir.BooleanValue:
+    """Whether each column holds one of its values; true where there is no condition.
+
+    Examples
+    --------
+    >>> rows = ibis.memtable({"status": ["paid", "failed", None]})
+    >>> meets(rows, {"status": ["paid", "refunded"]}).to_pandas().tolist()
+    [True, False, False]
+    """
+    met: ir.BooleanValue = ibis.literal(True)
+    for column, values in conditions.items():
+        met = met & rows[column].strip().isin(list(values)).fill_null(False)
+    return met
+
+
+def as_number(text: ir.StringValue) -> ir.FloatingValue:
+    """Number that a text holds; null where it holds none, or one that is not finite.
+
+    Examples
+    --------
+    >>> as_number(ibis.memtable({"text": ["12.50", " 3 ", "n/a", "inf"]}).text).to_pandas().tolist()
+    [12.5, 3.0, nan, nan]
+    """
+    number = text.strip().try_cast("float64")
+    return ibis.ifelse(number.isinf() | number.isnan(), ibis.null("float64"), number)
+
+
+def parse_time(text: ir.StringValue, rule: TimeColumn, zone: str) -> ir.TimestampValue:
+    """Time in UTC that a text holds; null where it holds none.
+
+    Parameters
+    ----------
+    text
+        ISO 8601 with or without a time of day and an offset, or as ``rule.format`` says.
+    rule
+        The column's format and zone, where they differ from the default.
+    zone
+        Zone of times that carry no offset.
+
+    Returns
+    -------
+    ibis.expr.types.TimestampValue
+        Without a zone; an offset in the text counts before any declared zone.
+
+    Examples
+    --------
+    >>> rule = TimeColumn(column="at")
+    >>> texts = ["2024-07-01 12:00", "2024-07-01T12:00:00Z", "2024-07-01 12:00:00-05:00", "soon"]
+    >>> table = ibis.memtable({"at": texts})
+    >>> times = parse_time(table.at, rule, "Europe/Rome").to_pandas()
+    >>> times.dt.strftime("%H:%M").tolist()
+    ['10:00', '12:00', '17:00', nan]
+    """
+    text = text.strip()
+    zone = rule.zone or zone
+    if rule.format is not None:
+        return local_to_utc(parse_with_format(text, rule.format), zone)
+    local = ibis.ifelse(text.re_search(_WITHOUT_OFFSET), text, ibis.null("string"))
+    exact = text.try_cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
+    return ibis.ifelse(local.notnull(), local_to_utc(local.try_cast("timestamp"), zone), exact)
