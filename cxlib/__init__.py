@@ -18,6 +18,9 @@ _HOME = {
     "Journeys": "cxlib.journeys.log",
     "journeys_from_frame": "cxlib.journeys.log",
     "load_journeys": "cxlib.journeys.log",
+    "flows": "cxlib.journeys.paths",
+    "transitions": "cxlib.journeys.paths",
+    "dropoff": "cxlib.journeys.funnels",
     "open_store": "cxlib.engine.store",
 }
 

@@ -18,6 +18,7 @@ from cxlib.journeys.prepare import (
     START,
     fill_contract,
     journey_table,
+    microseconds_between,
     place_events,
     prepare_events,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "journey_table",
     "journeys_from_frame",
     "load_journeys",
+    "microseconds_between",
     "place_events",
     "prepare_events",
 ]
