@@ -1,0 +1,87 @@
+# make help lists the targets; README.md says what to do without make.
+
+WORKSPACE ?= data/demo
+CUSTOMERS ?= 2000
+SEED      ?= 7
+SERVE     ?= 1
+PORT      ?= 8866
+
+# The first Python that is new enough makes the environment; PYTHON=... chooses another.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
+	echo $$python && break; done)
+
+# VENV_BIN=/path/to/environment/bin uses an environment that is set up already (conda, for one).
+ifdef VENV_BIN
+DEMO_READY :=
+TEST_READY :=
+else
+VENV_BIN   := .venv/bin
+DEMO_READY := .venv/.ready-demo
+TEST_READY := .venv/.ready-test
+endif
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint lab lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "Variables: CUSTOMERS=$(CUSTOMERS) WORKSPACE=$(WORKSPACE) SEED=$(SEED) SERVE=$(SERVE) PORT=$(PORT) PYTHON=$(PYTHON)"
+
+setup: $(DEMO_READY) ## make the environment in .venv
+
+demo: $(DEMO_READY) ## simulated company -> store -> reports -> dashboards (SERVE=0 stops after the reports)
+	@$(VENV_BIN)/cxlib demo --workspace "$(WORKSPACE)" --customers $(CUSTOMERS) --seed $(SEED) \
+		--port $(PORT) $(if $(filter 0,$(SERVE)),--no-serve,--serve)
+
+test: $(TEST_READY) ## run every test
+	@$(VENV_BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: $(TEST_READY) ## check style, formatting and types
+	$(VENV_BIN)/python -m ruff check
+	$(VENV_BIN)/python -m ruff format --check
+	$(VENV_BIN)/python -m mypy
+
+lab: $(DEMO_READY) ## open JupyterLab on the notebooks and the same store
+	@test -e "$(WORKSPACE)/store/CURRENT" || $(MAKE) --no-print-directory demo SERVE=0
+	@$(VENV_BIN)/python -m jupyterlab --notebook-dir=.
+
+# The pins of requirements.lock are those of requirements-dev.lock; UPGRADE=--upgrade renews them.
+LOCK = $(VENV_BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --custom-compile-command "make lock"
+lock: $(TEST_READY) ## renew requirements.lock and requirements-dev.lock
+	$(LOCK) $(UPGRADE) --extra dev --output-file requirements-dev.lock pyproject.toml
+	echo "setuptools>=77" | $(LOCK) $(UPGRADE) --constraint requirements-dev.lock \
+		--output-file requirements.lock pyproject.toml -
+
+clean: ## remove the environment, caches and the demo company
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf data/demo
+
+.venv/.python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "cxlib needs Python 3.11 or newer, and python3 is $$(python3 --version 2>&1);" \
+			"install one, or name it: make setup PYTHON=/path/to/python3.11" >&2; exit 1; fi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "cxlib needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1)" >&2; \
+		exit 1; }
+	@$(PYTHON) -m venv --clear .venv || { \
+		echo "$(PYTHON) cannot make an environment; install its venv module (python3-venv)" >&2; \
+		exit 1; }
+	@touch $@
+
+# No hash fits the project itself, so it goes in by a second command that fetches nothing.
+INSTALL = $(VENV_BIN)/python -m pip install --quiet --disable-pip-version-check
+.venv/.ready-demo: .venv/.python requirements.lock pyproject.toml
+	@echo "Installing the pinned packages into .venv (a minute or two) ..."
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.ready-test: .venv/.ready-demo requirements-dev.lock
+	@echo "Installing the test tools into .venv ..."
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,208 @@
+"""The command line: from exports to a store, reports and dashboards."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cxlib import __version__
+from cxlib.errors import CxError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="cxlib",
+    help="Customer journeys: from exports to a store, reports and dashboards.",
+    epilog="Example: cxlib demo --customers 500",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Workspace = Annotated[
+    Path, typer.Argument(help="Folder with sources.yml and exports.", show_default=False)
+]
+Port = Annotated[int, typer.Option(help="Port of the dashboards.", min=1, max=65535)]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cxlib {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Print the traceback of an error.")
+    ] = False,
+) -> None:
+    """Customer journeys: from exports to a store, reports and dashboards."""
+
+
+@app.command(epilog="Example: cxlib demo --customers 500 --no-serve")
+def demo(
+    workspace: Annotated[Path, typer.Option(help="Folder of the demo company.")] = Path(
+        "data/demo"
+    ),
+    customers: Annotated[int, typer.Option(help="Customers to simulate.", min=1)] = 2000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same company.")] = 7,
+    serve: Annotated[
+        bool, typer.Option("--serve/--no-serve", help="Serve the dashboards at the end.")
+    ] = True,
+    port: Port = 8866,
+) -> None:
+    """Go the whole way on a simulated company.
+
+    Simulates its exports, builds the store, writes the reports and serves the dashboards. What is
+    there already and has not changed is used again.
+    """
+    _simulate(workspace, customers, seed)
+    _build(workspace)
+    _report(workspace)
+    if serve:
+        _serve(workspace, port)
+
+
+@app.command(epilog="Example: cxlib build data/examples/ravenstack --exports downloads/ravenstack")
+def build(
+    workspace: Workspace,
+    sources: Annotated[
+        Path | None,
+        typer.Option(help="Description of the exports; default WORKSPACE/sources.yml."),
+    ] = None,
+    exports: Annotated[
+        Path | None, typer.Option(help="Folder of the exports; default WORKSPACE/exports.")
+    ] = None,
+) -> None:
+    """Build the store of a workspace.
+
+    Reads the exports that sources.yml describes, and says what was kept, what was not, and why.
+    """
+    _build(workspace, sources=sources, exports=exports)
+
+
+@app.command(epilog="Example: cxlib report data/demo tour churn --show-code")
+def report(
+    workspace: Workspace,
+    notebooks: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NOTEBOOK",
+            help="Notebooks, by path or name; default all of the folder notebooks.",
+            show_default=False,
+        ),
+    ] = None,
+    show_code: Annotated[
+        bool, typer.Option("--show-code", help="Show the code above its results.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the reports; default WORKSPACE/reports.")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", "-p", help="NAME=VALUE, a parameter of the notebooks."),
+    ] = None,
+) -> None:
+    """Run notebooks and write them as HTML.
+
+    Each report is one file that needs no network. One whose data, notebook, parameters and
+    versions have not changed is used again.
+    """
+    _report(
+        workspace,
+        notebooks or [],
+        out=out,
+        show_code=show_code,
+        parameters=dict(_assignment(text) for text in parameter or []),
+    )
+
+
+@app.command(epilog="Example: cxlib serve data/demo --port 8080")
+def serve(workspace: Workspace, port: Port = 8866) -> None:
+    """Serve the dashboards until Ctrl-C."""
+    _serve(workspace, port)
+
+
+def main() -> None:
+    """Run the command line and exit with its code: 0, 1 for an error, 2 for wrong usage.
+
+    Examples
+    --------
+    >>> import sys
+    >>> sys.argv = ["cxlib", "--version"]
+    >>> main()
+    Traceback (most recent call last):
+    ...
+    SystemExit: 0
+    """
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    try:
+        # An option of the program is understood before and after the command.
+        app([*["--debug"] * debug, *(text for text in arguments if text != "--debug")])
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        expected = isinstance(error, CxError)
+        what = str(error) if expected else f"{type(error).__name__}: {error}"
+        hint = "" if expected or debug else " (add --debug for the traceback)"
+        typer.echo(f"cxlib: {' '.join(what.split())}{hint}", err=True)
+        sys.exit(1)
+
+
+def _simulate(workspace: Path, customers: int, seed: int) -> None:
+    from cxlib.demo import simulate_company
+
+    typer.echo(f"Simulating {customers:,} customers into {workspace} …", err=True)
+    simulate_company(workspace, customers=customers, seed=seed)
+
+
+def _build(workspace: Path, *, sources: Path | None = None, exports: Path | None = None) -> None:
+    from cxlib.build import build
+
+    result = build(workspace, sources=sources, exports=exports, progress=True)
+    typer.echo(result.summary())
+
+
+def _report(workspace: Path, notebooks: list[str] | None = None, **options: Any) -> None:
+    from cxlib.publish.report import render_reports
+
+    reports = render_reports(workspace, notebooks or [], progress=True, **options)
+    for done in reports:
+        typer.echo(f"{done.path}  {done.title}{' (unchanged)' if done.reused else ''}")
+    typer.echo(f"{reports[0].path.parent / 'index.html'}  lists the reports")
+
+
+def _serve(workspace: Path, port: int) -> None:
+    from cxlib.publish.server import serve_dashboards
+
+    serve_dashboards(workspace, port=port)
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    """Name and value of ``NAME=VALUE``; the value is read as YAML, so that 3 is a number."""
+    import yaml
+
+    name, sign, value = text.partition("=")
+    if not sign or not name.isidentifier():
+        raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--parameter")
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError:
+        return name, value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""HTML pages of reports: one file each, nothing fetched, no trace of when or where it was made."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import jinja2
+    from nbformat import NotebookNode
+
+__all__ = ["index_page", "report_page"]
+
+_FOLDER = Path(__file__).parent / "page"
+_FIGURE = "application/vnd.plotly.v1+json"
+_NOTE = re.compile(r"CxWarning: (.+)")
+# pandas gives each styled table a random id; the first in the report becomes table_1.
+_STYLER_ID = re.compile(r"\bT_[0-9a-f]{5,}")
+
+
+def report_page(notebook: NotebookNode, manifest: dict[str, Any]) -> str:
+    """HTML of an executed notebook.
+
+    Parameters
+    ----------
+    notebook
+        With its outputs; not changed.
+    manifest
+        ``title``, ``report``, ``show_code``, ``parameters``, ``notebook``, ``snapshot`` and
+        ``versions``, as `cxlib.publish.report.render_report` writes them.
+
+    Returns
+    -------
+    str
+        A whole page. Equal arguments give equal text.
+
+    Examples
+    --------
+    >>> from nbformat.v4 import new_markdown_cell, new_notebook
+    >>> manifest = {
+    ...     "title": "Who leaves?", "report": "churn.html", "show_code": False, "parameters": {},
+    ...     "notebook": {"name": "churn.ipynb"}, "versions": {"cxlib": "0.1.0"},
+    ...     "snapshot": {"id": "1f", "name": "Demo", "observed_until": "2026-06-30T00:00:00"},
+    ... }
+    >>> page = report_page(new_notebook(cells=[new_markdown_cell("Few do.")]), manifest)
+    >>> "<title>Who leaves?</title>" in page, "Few do." in page, "plotly" in page.lower()
+    (True, True, False)
+    """
+    from nbconvert import HTMLExporter
+
+    ready = _prepared(notebook, manifest["title"])
+    exporter = HTMLExporter(
+        template_name="basic",
+        exclude_input=not manifest["show_code"],
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        exclude_anchor_links=True,
+        embed_images=True,
+    )
+    body, _ = exporter.from_notebook_node(ready)
+    charts = 'class="chart"' in body
+    return _template("report.html.j2").render(
+        manifest=manifest,
+        manifest_name=Path(manifest["report"]).with_suffix(".json").name,
+        as_of=_moment(manifest["snapshot"]["observed_until"]),
+        body=body,
+        style=_style(manifest["show_code"]),
+        charts=charts,
+        plotly=_plotly() if charts else "",
+        templates=_json(_chart_templates()) if charts else "",
+        script=(_FOLDER / "report.js").read_text("utf-8"),
+    )
+
+
+def index_page(manifests: Sequence[dict[str, Any]]) -> str:
+    """HTML that lists reports by their manifests.
+
+    Parameters
+    ----------
+    manifests
+        As the JSON files beside the reports have them.
+
+    Returns
+    -------
+    str
+        A whole page, in the order given.
+
+    Examples
+    --------
+    >>> snapshot = {"id": "1f", "name": "Demo", "observed_until": "2026-06-30T00:00:00"}
+    >>> page = index_page([{"title": "Who leaves?", "report": "churn.html", "snapshot": snapshot}])
+    >>> '<a href="churn.html">Who leaves?</a>' in page
+    True
+    """
+    listed = [
+        {**manifest, "as_of": _moment(manifest["snapshot"]["observed_until"])}
+        for manifest in manifests
+    ]
+    return _template("index.html.j2").render(manifests=listed, style=_style(show_code=False))
+
+
+def _template(name: str) -> jinja2.Template:
+    import jinja2
+
+    # Values are escaped in the templates, where the reader sees which of them are HTML.
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)
+    return environment.from_string((_FOLDER / name).read_text("utf-8"))
+
+
+def _moment(text: str) -> str:
+    moment = datetime.fromisoformat(text)
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+
+
+def _style(show_code: bool) -> str:
+    style = (_FOLDER / "report.css").read_text("utf-8")
+    if not show_code:
+        return style
+    from pygments.formatters import HtmlFormatter
+
+    light = HtmlFormatter(style="default").get_style_defs(".highlight")
+    dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
+    plain = ".highlight { background: none; }"
+    return f"{style}\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n{plain}"
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return get_plotlyjs()
+
+
+def _chart_templates() -> dict[str, Any]:
+    """The light and the dark template; figures in the page leave theirs out."""
+    import plotly.io
+
+    import cxlib.plot  # noqa: F401 - registers the templates
+
+    return {
+        mode: plotly.io.templates[name].to_plotly_json()
+        for mode, name in (("light", "cxlib"), ("dark", "cxlib_dark"))
+    }
+
+
+def _prepared(notebook: NotebookNode, title: str) -> NotebookNode:
+    """A copy whose outputs are plain HTML: figures, notes and tables with fixed ids."""
+    ready = copy.deepcopy(notebook)
+    ready.metadata.pop("papermill", None)
+    ready.metadata.pop("widgets", None)
+    seen: dict[str, str] = {}
+    figures = 0
+    for cell in ready.cells:
+        if cell.cell_type == "markdown":
+            # The page's header has it already.
+            cell.source = re.sub(rf"\A# +{re.escape(title)}\s*", "", cell.source)
+            continue
+        kept = []
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if _FIGURE in data:
+                figures += 1
+                data = output["data"] = {"text/html": _figure(data[_FIGURE], figures)}
+            if output.output_type == "stream" and output.name == "stderr":
+                notes = _NOTE.findall(output.text)
+                output = _html_output("".join(f'<p class="note">{escape(n)}</p>' for n in notes))
+                data = output["data"]
+            if "text/html" in data:
+                data["text/html"] = _STYLER_ID.sub(
+                    lambda match: seen.setdefault(match[0], f"table_{len(seen) + 1}"),
+                    data["text/html"],
+                )
+            if data.get("text/html") != "":
+                kept.append(output)
+        cell.outputs = kept
+    return ready
+
+
+def _html_output(html: str) -> NotebookNode:
+    from nbformat.v4 import new_output
+
+    return new_output("display_data", data={"text/html": html})
+
+
+def _figure(figure: dict[str, Any], number: int) -> str:
+    layout = {**figure.get("layout", {})}
+    template = layout.get("template")
+    if template == _chart_templates()["light"]:
+        del layout["template"]
+    title = layout.get("title", {})
+    label = title.get("text", "") if isinstance(title, dict) else str(title)
+    label = re.sub(r"<[^>]*>", " ", label) or f"Chart {number}"
+    content = _json({"data": figure["data"], "layout": layout})
+    return (
+        f'<figure class="chart" role="img" aria-label="{escape(label)}">'
+        f'<script type="application/json">{content}</script>'
+        f'<div id="chart-{number}"></div></figure>'
+    )
+
+
+def _json(value: Any) -> str:
+    """JSON that may stand inside a script element."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.replace("<", "\\u003c")
