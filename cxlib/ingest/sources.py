@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,11 +37,12 @@ class StagedSource:
     ----------
     name, rule
         Its name and description in ``sources.yml``.
-    rows
-        One row per usable record: the columns as text, ``row_number``, ``cx_customer``,
-        ``cx_record``, and ``cx_time_<k>`` for the k-th event rule. None where no file was usable.
+    judged
+        One row per readable record: the columns as text, ``row_number``, ``cx_file``,
+        ``cx_record`` (its id), ``cx_customer``, ``cx_time_<k>`` for the k-th event rule, and
+        ``cx_reason``, null where the row can be used. None where no file could be read.
     rejects
-        One row per unusable record or file: ``source, row_number, rows, reason, record``.
+        Tables of unusable records and files: ``source, row_number, rows, reason, record``.
     files
         One dictionary per file: ``file``, ``rows_read``.
 
@@ -55,9 +56,14 @@ class StagedSource:
 
     name: str
     rule: Source
-    rows: ir.Table | None = None
+    judged: ir.Table | None = None
     rejects: tuple[ir.Table, ...] = ()
-    files: tuple[dict[str, object], ...] = field(default=())
+    files: tuple[dict[str, object], ...] = ()
+
+    @property
+    def rows(self) -> ir.Table | None:
+        """Records that can be used."""
+        return None if self.judged is None else self.judged.filter(self.judged.cx_reason.isnull())
 
 
 def find_files(rule: Source, exports: Path) -> list[Path]:
@@ -146,8 +152,7 @@ def stage_source(
     judged = con.create_table(f"{name}_judged", judgement, temp=True)
     own = [column for column in columns if column not in ("row_number", "cx_file")]
     rejects.append(_rejected_rows(judged, own, name))
-    usable = judged.filter(judged.cx_reason.isnull())
-    return StagedSource(name, rule, usable, tuple(rejects), tuple(files))
+    return StagedSource(name, rule, judged, tuple(rejects), tuple(files))
 
 
 def _read_file(

@@ -1,0 +1,234 @@
+"""Where the exports contradict themselves or each other: counted and shown, never repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+from itertools import combinations
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from cxlib.errors import unknown_name
+from cxlib.ingest.config import Check, Member, Sources, TimeColumn
+from cxlib.ingest.rules import meets, parse_time
+from cxlib.ingest.sources import StagedSource
+
+__all__ = ["quality"]
+
+_EXAMPLES = 3
+_Finding = dict[str, object]
+COLUMNS = ("check", "source", "n", "failing", "share", "examples", "note")
+
+
+def quality(config: Sources, staged: Mapping[str, StagedSource]) -> pd.DataFrame:
+    """Findings on the exports' quality: what was checked, on how many rows, how many fail.
+
+    Parameters
+    ----------
+    config
+        The workspace's description with its ``checks``.
+    staged
+        Its sources, by name.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per check and source: ``check``, ``source``, ``n`` (what was checked: usable rows,
+        or customers), ``failing``, ``share`` (of n; missing where n is 0), ``examples`` (up to
+        three ids), ``note``. Built-in checks: repeated ids, times without a time of day,
+        attributes on which a customer's records differ.
+
+    Raises
+    ------
+    CxError
+        When a check names a column that its source does not have.
+    """
+    rows: list[_Finding] = []
+    for item in staged.values():
+        rows += [*_repeated_ids(item), *_without_time_of_day(item), *_empty_measures(item)]
+    rows += _conflicts(list(staged.values()))
+    for check in config.checks:
+        rows += _agreement(check, staged) if check.agree else _order(check, config, staged)
+    frame = pd.DataFrame(rows, columns=["check", "source", "n", "failing", "examples", "note"])
+    share = (frame["failing"] / frame["n"].where(frame["n"] > 0)).astype("float64")
+    return frame.assign(share=share)[list(COLUMNS)].reset_index(drop=True)
+
+
+def _finding(
+    check: str, source: str, rows: ir.Table, fails: ir.BooleanValue, example: str, note: str
+) -> _Finding:
+    """One finding: how many rows there are, how many fail, and the first ids among those."""
+    counts = rows.aggregate(n=rows.count(), failing=fails.sum()).to_pyarrow().to_pylist()[0]
+    failing = rows.filter(fails).select(example).distinct().order_by(example).limit(_EXAMPLES)
+    shown = [str(value) for value in failing.to_pyarrow()[example].to_pylist()]
+    return {
+        "check": check,
+        "source": source,
+        "n": int(counts["n"]),
+        "failing": int(counts["failing"] or 0),
+        "examples": ", ".join(shown),
+        "note": note,
+    }
+
+
+def _repeated_ids(item: StagedSource) -> list[_Finding]:
+    if item.judged is None or item.rule.id is None:
+        return []
+    rows = item.judged.filter(item.judged.cx_record.notnull())
+    same = ibis.window(group_by="cx_record", order_by=["cx_file", "row_number"])
+    numbered = rows.mutate(cx_copy=ibis.row_number().over(same))
+    return [
+        _finding(
+            "ids are unique",
+            item.name,
+            numbered,
+            numbered.cx_copy > 0,
+            "cx_record",
+            f"rows with a repeated {item.rule.id} are rejected; the first one is kept",
+        )
+    ]
+
+
+def _without_time_of_day(item: StagedSource) -> list[_Finding]:
+    if item.rows is None:
+        return []
+    columns = {rule.time.column: number for number, rule in enumerate(item.rule.events)}
+    findings = []
+    for column, number in columns.items():
+        rows = item.rows.filter(item.rows[f"cx_time_{number}"].notnull())
+        date_only = ~rows[column].contains(":")
+        findings.append(
+            _finding(
+                f"{column} has a time of day",
+                item.name,
+                rows,
+                date_only,
+                "cx_record",
+                "events of one day are ordered by their event_id",
+            )
+        )
+    return [finding for finding in findings if finding["failing"]]
+
+
+def _empty_measures(item: StagedSource) -> list[_Finding]:
+    if item.rows is None:
+        return []
+    findings = []
+    for rule in item.rule.events:
+        rows = item.rows.filter(meets(item.rows, rule.when))
+        for column in (rule.value, rule.score.column if rule.score else None):
+            if column is not None:
+                empty = rows[column].strip().nullif("").isnull()
+                note = "an event without it counts everywhere but in that measure"
+                findings.append(
+                    _finding(f"{column} is filled", item.name, rows, empty, "cx_record", note)
+                )
+    return [finding for finding in findings if finding["failing"]]
+
+
+def _conflicts(staged: list[StagedSource]) -> list[_Finding]:
+    names = dict.fromkeys(name for item in staged for name in item.rule.attributes)
+    findings = []
+    for name in names:
+        known = [
+            item.rows.select("cx_customer", value=item.rows[name])
+            for item in staged
+            if item.rows is not None and name in item.rule.attributes
+        ]
+        if not known:
+            continue
+        stacked = reduce(ir.Table.union, known)
+        customers = stacked.group_by("cx_customer").aggregate(values=stacked["value"].nunique())
+        sources = ", ".join(item.name for item in staged if name in item.rule.attributes)
+        findings.append(
+            _finding(
+                f"{name} is the same in all records of a customer",
+                sources,
+                customers,
+                customers["values"] > 1,
+                "cx_customer",
+                "the first source that knows it gives it, by its first record",
+            )
+        )
+    return findings
+
+
+def _order(check: Check, config: Sources, staged: Mapping[str, StagedSource]) -> list[_Finding]:
+    later = staged[str(check.source)]
+    other_name, other_column = str(check.not_before).split(".")
+    earlier = staged[other_name]
+    if later.rows is None or earlier.rows is None:
+        return [_not_checked(check, "a source could not be read")]
+    start = _time_of(earlier, other_column, config)
+    end = _time_of(later, str(check.column), config)
+    refers = later.rule.customer.of == other_name
+    rows = later.rows.mutate(
+        cx_later=end,
+        cx_link=later.rows[str(later.rule.customer.column)].strip()
+        if refers
+        else later.rows.cx_customer,
+    )
+    link = earlier.rows.cx_record if refers else earlier.rows.cx_customer
+    bounds = earlier.rows.mutate(cx_link=link, cx_earlier=start)
+    # By customer the bound is the earliest of their rows; by reference there is one row.
+    bounds = bounds.group_by("cx_link").aggregate(cx_earlier=bounds.cx_earlier.min())
+    both = rows.inner_join(bounds, "cx_link")
+    both = both.filter(both.cx_later.notnull(), both.cx_earlier.notnull())
+    note = f"{check.source}.{check.column} lies before {check.not_before}; kept as it is"
+    return [
+        _finding(check.name, later.name, both, both.cx_later < both.cx_earlier, "cx_record", note)
+    ]
+
+
+def _agreement(check: Check, staged: Mapping[str, StagedSource]) -> list[_Finding]:
+    findings = []
+    for one, other in combinations(check.agree, 2):
+        left, right = _members(one, staged), _members(other, staged)
+        if left is None or right is None:
+            findings.append(_not_checked(check, "a source could not be read"))
+            continue
+        joined = left.mutate(in_left=True).outer_join(right.mutate(in_right=True), "cx_customer")
+        either = joined.select(
+            cx_customer=ibis.coalesce(joined.cx_customer, joined.cx_customer_right),
+            agrees=joined.in_left.notnull() & joined.in_right.notnull(),
+        )
+        note = f"{_count(left)} customers by {one.source}, {_count(right)} by {other.source}"
+        sources = f"{one.source}, {other.source}"
+        findings.append(_finding(check.name, sources, either, ~either.agrees, "cx_customer", note))
+    return findings
+
+
+def _members(member: Member, staged: Mapping[str, StagedSource]) -> ir.Table | None:
+    rows = staged[member.source].rows
+    if rows is None:
+        return None
+    for column in member.when:
+        if column not in rows.columns:
+            raise unknown_name("column", column, rows.columns, f"in {member.source}")
+    return rows.filter(meets(rows, member.when)).select("cx_customer").distinct()
+
+
+def _time_of(item: StagedSource, column: str, config: Sources) -> ir.TimestampValue:
+    rows = item.rows
+    if rows is None or column not in rows.columns:
+        known = [] if rows is None else [name for name in rows.columns if name[:3] != "cx_"]
+        raise unknown_name("column", column, known, f"in {item.name}")
+    rules = {rule.time.column: rule.time for rule in item.rule.events}
+    return parse_time(rows[column], rules.get(column, TimeColumn(column=column)), config.timezone)
+
+
+def _count(table: ir.Table) -> int:
+    return int(table.count().to_pyarrow().as_py())
+
+
+def _not_checked(check: Check, why: str) -> _Finding:
+    return {
+        "check": check.name,
+        "source": "",
+        "n": 0,
+        "failing": 0,
+        "examples": "",
+        "note": f"not checked: {why}",
+    }
