@@ -34,6 +34,7 @@ __all__ = [
     "OTHER",
     "START",
     "Journeys",
+    "as_list",
     "check_touchpoints",
     "group_columns",
     "journey_table",
@@ -206,6 +207,27 @@ def load_journeys(store: Snapshot) -> Journeys:
     )
 
 
+def as_list(names: str | Iterable[str] | None) -> list[str]:
+    """Names as a list, where one alone may be given as text.
+
+    Parameters
+    ----------
+    names
+        A name, several, or None.
+
+    Returns
+    -------
+    list of str
+        Empty for None.
+
+    Examples
+    --------
+    >>> as_list("plan")
+    ['plan']
+    """
+    return [names] if isinstance(names, str) else list(names or ())
+
+
 def check_touchpoints(log: Journeys, names: Iterable[str]) -> list[str]:
     """The given touchpoints, once the log is known to have each of them.
 
@@ -237,7 +259,9 @@ def check_touchpoints(log: Journeys, names: Iterable[str]) -> list[str]:
     ...
     cxlib.errors.CxError: there is no touchpoint 'sign_up' in the log; did you mean 'signed_up'?
     """
-    wanted = [names] if isinstance(names, str) else list(names)
+    wanted = as_list(names)
+    if not wanted:
+        return wanted
     touchpoints = log.events.select("touchpoint").distinct()
     found = set(touchpoints.filter(touchpoints.touchpoint.isin(wanted)).to_pandas()["touchpoint"])
     for name in wanted:
@@ -278,7 +302,7 @@ def group_columns(
     >>> group_columns(events, "plan")[0].order_by("plan").plan.to_list()
     ['(none)', 'pro']
     """
-    names = [by] if isinstance(by, str) else list(by or ())
+    names = as_list(by)
     for name in names:
         if name not in events.columns:
             raise unknown_name("column", name, events.columns, "to group by")
