@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cxlib import __version__
 from cxlib.errors import CxError
+
+if TYPE_CHECKING:
+    from cxlib.engine.store import Snapshot
 
 __all__ = ["app", "main"]
 
@@ -170,10 +173,45 @@ def _simulate(workspace: Path, customers: int, seed: int) -> None:
 
 
 def _build(workspace: Path, *, sources: Path | None = None, exports: Path | None = None) -> None:
-    from cxlib.build import build
+    from cxlib.build import build_store
 
-    result = build(workspace, sources=sources, exports=exports, progress=True)
+    result = build_store(workspace, sources=sources, exports=exports, progress=True)
     typer.echo(result.summary())
+    for line in [*_rejected(result.snapshot), *_doubtful(result.snapshot)]:
+        typer.echo(line)
+
+
+def _rejected(store: Snapshot) -> list[str]:
+    """Why rows could not be used, the most frequent kind of reason first."""
+    rejects = store.table("rejects")
+    # Reasons that differ in a value or a row number alone are of one kind.
+    kind = rejects.reason.re_replace(r"'[^']*'|[0-9]+", "")
+    kinds = rejects.group_by("source", kind=kind).aggregate(
+        rows=rejects.rows.sum(), reason=rejects.reason.min()
+    )
+    frame = kinds.to_pandas().sort_values(["rows", "source", "kind"], ascending=[False, True, True])
+    lines = [
+        f"  {row.rows:>7,}  {row.source}: {'such as ' if row.rows > 1 else ''}{row.reason}"
+        for row in frame.itertuples()
+    ]
+    return ["Rejected rows (table rejects):", *_shortened(lines)] if lines else []
+
+
+def _doubtful(store: Snapshot) -> list[str]:
+    """Where the exports contradict themselves."""
+    frame = store.table("quality").to_pandas()
+    frame = frame[frame["failing"] > 0].sort_values(["failing", "check"], ascending=[False, True])
+    lines = [
+        f"  {row.failing:>7,} of {row.n:,} fail  {row.check} ({row.source}), such as {row.examples}"
+        for row in frame.itertuples()
+    ]
+    title = "Data quality (table quality; the data are kept as they are):"
+    return [title, *_shortened(lines)] if lines else []
+
+
+def _shortened(lines: list[str], most: int = 12) -> list[str]:
+    more = len(lines) - most
+    return lines if more <= 0 else [*lines[:most], f"           and {more} more kinds"]
 
 
 def _report(workspace: Path, notebooks: list[str] | None = None, **options: Any) -> None:

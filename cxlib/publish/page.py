@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,15 +137,15 @@ def _plotly() -> str:
     return get_plotlyjs()
 
 
+@cache
 def _chart_templates() -> dict[str, Any]:
-    """The light and the dark template; figures in the page leave theirs out."""
-    import plotly.io
+    """The light and the dark look; the page holds each once and not in every figure."""
+    from plotly.io.json import to_json_plotly
 
-    import cxlib.plot  # noqa: F401 - registers the templates
+    from cxlib.plot import figure_template
 
     return {
-        mode: plotly.io.templates[name].to_plotly_json()
-        for mode, name in (("light", "cxlib"), ("dark", "cxlib_dark"))
+        theme: json.loads(to_json_plotly(figure_template(theme))) for theme in ("light", "dark")
     }
 
 
@@ -188,18 +189,17 @@ def _html_output(html: str) -> NotebookNode:
 
 
 def _figure(figure: dict[str, Any], number: int) -> str:
-    layout = {**figure.get("layout", {})}
-    template = layout.get("template")
-    if template == _chart_templates()["light"]:
+    layout = dict(figure.get("layout", {}))
+    if layout.get("template") == _chart_templates()["light"]:
         del layout["template"]
-    title = layout.get("title", {})
-    label = title.get("text", "") if isinstance(title, dict) else str(title)
-    label = re.sub(r"<[^>]*>", " ", label) or f"Chart {number}"
+    meta = layout.get("meta") or {}
+    label = str(meta.get("description") or f"Chart {number}")
     content = _json({"data": figure["data"], "layout": layout})
     return (
         f'<figure class="chart" role="img" aria-label="{escape(label)}">'
         f'<script type="application/json">{content}</script>'
-        f'<div id="chart-{number}"></div></figure>'
+        f'<div id="chart-{number}" style="min-width:{int(meta.get("min_width", 0))}px"></div>'
+        "</figure>"
     )
 
 
