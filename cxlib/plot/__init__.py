@@ -1,0 +1,21 @@
+"""Charts: each takes a DataFrame and returns a plotly figure.
+
+Every figure carries a sentence for readers who cannot see it in
+``figure.layout.meta["description"]``.
+"""
+
+from cxlib.plot.bars import dropoff
+from cxlib.plot.curves import survival
+from cxlib.plot.matrix import transitions
+from cxlib.plot.ribbons import sankey
+from cxlib.plot.template import figure_template, touchpoint_colour, touchpoint_colours
+
+__all__ = [
+    "dropoff",
+    "figure_template",
+    "sankey",
+    "survival",
+    "touchpoint_colour",
+    "touchpoint_colours",
+    "transitions",
+]

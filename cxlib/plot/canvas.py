@@ -1,0 +1,96 @@
+"""What all charts share: the check of their columns, their texts, and the figure without data."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from cxlib.errors import unknown_name
+from cxlib.plot.template import figure_template
+
+__all__ = ["blank", "dress", "need_columns", "plain", "shorten"]
+
+_PLAIN = {
+    "(end)": "journey ended",
+    "(open)": "still open",
+    "(other)": "other",
+    "(start)": "journey began",
+}
+
+
+def need_columns(frame: pd.DataFrame, columns: Iterable[str], chart: str) -> None:
+    """Raise when a chart lacks a column, naming the closest ones that are there.
+
+    Examples
+    --------
+    >>> need_columns(pd.DataFrame({"stp": [1]}), ["step"], "sankey")
+    Traceback (most recent call last):
+    ...
+    cxlib.errors.CxError: there is no column 'step' in the frame given to plot.sankey;
+    did you mean 'stp'?
+    """
+    for column in columns:
+        if column not in frame.columns:
+            raise unknown_name(
+                "column", column, frame.columns, f"in the frame given to plot.{chart}"
+            )
+
+
+def plain(name: object) -> str:
+    """Name as a reader says it: without underscores, and "(end)" as "journey ended".
+
+    Examples
+    --------
+    >>> plain("opened_ticket"), plain("(open)")
+    ('opened ticket', 'still open')
+    """
+    text = str(name)
+    return _PLAIN.get(text, text.replace("_", " "))
+
+
+def shorten(text: str, length: int) -> str:
+    """Text of at most ``length`` characters, cut ends marked by an ellipsis.
+
+    Examples
+    --------
+    >>> shorten("requested cancellation", 12)
+    'requested c…'
+    """
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def dress(
+    figure: go.Figure,
+    *,
+    title: str,
+    subtitle: str = "",
+    description: str,
+    height: int,
+    theme: str = "light",
+    **meta: Any,
+) -> go.Figure:
+    """Give a new figure its look, its title and its text alternative; returns the same figure."""
+    figure.update_layout(
+        template=figure_template(theme),
+        title={"text": title, "subtitle": {"text": subtitle}},
+        height=height,
+        meta={"description": description, **meta},
+    )
+    return figure
+
+
+def blank(title: str, sentence: str, *, theme: str = "light") -> go.Figure:
+    """Figure that has nothing to show and says why.
+
+    Examples
+    --------
+    >>> blank("Drop-off", "No journeys in this selection.").layout.meta["description"]
+    'No journeys in this selection.'
+    """
+    figure = go.Figure()
+    figure.add_annotation(
+        text=sentence, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font_size=14
+    )
+    figure.update_layout(xaxis_visible=False, yaxis_visible=False)
+    return dress(figure, title=title, description=sentence, height=320, theme=theme, empty=True)

@@ -1,0 +1,68 @@
+"""Small frames in the shape that the nouns give."""
+
+import pandas as pd
+
+
+def flow_frame(*moves: tuple[int, str, str, int]) -> pd.DataFrame:
+    """Flows from (step, from, to, journeys)."""
+    moves = moves or (
+        (1, "signed_up", "viewed_home", 60),
+        (1, "signed_up", "opened_ticket", 30),
+        (1, "signed_up", "(end)", 10),
+        (2, "viewed_home", "(other)", 40),
+        (2, "viewed_home", "(open)", 20),
+        (2, "opened_ticket", "(end)", 30),
+    )
+    frame = pd.DataFrame(
+        moves, columns=["step", "from_touchpoint", "to_touchpoint", "journeys"]
+    ).assign(customers=lambda f: f["journeys"])
+    frame["of_step"] = frame["journeys"] / frame.groupby("step")["journeys"].transform("sum")
+    return frame
+
+
+def dropoff_frame() -> pd.DataFrame:
+    """One touchpoint that loses more than expected, one that loses less, one as expected."""
+    return pd.DataFrame(
+        {
+            "touchpoint": ["opened_ticket", "viewed_home", "paid_invoice", "just_opened"],
+            "visits": [110, 400, 200, 5],
+            "ended": [60, 20, 20, 0],
+            "open": [10, 0, 0, 5],
+            "n": [100, 400, 200, 0],
+            "dropoff_rate": [0.6, 0.05, 0.1, None],
+            "lower": [0.5, 0.03, 0.07, None],
+            "upper": [0.69, 0.08, 0.15, None],
+            "expected": [20.0, 60.0, 20.0, 0.0],
+            "lift": [3.0, 1 / 3, 1.0, None],
+            "lift_lower": [2.3, 0.2, 0.6, None],
+            "lift_upper": [3.9, 0.5, 1.5, None],
+        }
+    )
+
+
+def curve_frame(**groups: list[tuple[int, int, float]]) -> pd.DataFrame:
+    """Curves from segment=[(day, at risk, survival), …]."""
+    groups = groups or {
+        "loyal": [(0, 50, 1.0), (30, 50, 0.9), (60, 40, 0.8)],
+        "new": [(0, 20, 1.0), (30, 20, 0.5), (60, 8, 0.25)],
+    }
+    rows = [
+        (segment, day, at_risk, 0, 0, survival, max(survival - 0.1, 0), min(survival + 0.1, 1))
+        for segment, points in groups.items()
+        for day, at_risk, survival in points
+    ]
+    columns = ["segment", "duration_days", "at_risk", "events", "censored"]
+    return pd.DataFrame(rows, columns=[*columns, "survival", "lower", "upper"])
+
+
+def transition_frame() -> pd.DataFrame:
+    """Four moves."""
+    return pd.DataFrame(
+        {
+            "from_touchpoint": ["(start)", "signed_up", "signed_up", "viewed_home"],
+            "to_touchpoint": ["signed_up", "viewed_home", "(end)", "(end)"],
+            "count": [4, 3, 1, 3],
+            "customers": [4, 3, 1, 3],
+            "probability": [1.0, 0.75, 0.25, 1.0],
+        }
+    )
