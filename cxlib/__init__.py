@@ -28,6 +28,11 @@ _HOME = {
     "flows": "cxlib.journeys.paths",
     "transitions": "cxlib.journeys.paths",
     "dropoff": "cxlib.journeys.funnels",
+    "time_to_event": "cxlib.models.outcomes",
+    "rfm_segments": "cxlib.models.segments",
+    "logrank": "cxlib.models.survival",
+    "median_survival": "cxlib.models.survival",
+    "survival_curves": "cxlib.models.survival",
     "open_store": "cxlib.engine.store",
 }
 
