@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import re
@@ -11,6 +12,8 @@ from functools import cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     import jinja2
@@ -194,13 +197,25 @@ def _figure(figure: dict[str, Any], number: int) -> str:
         del layout["template"]
     meta = layout.get("meta") or {}
     label = str(meta.get("description") or f"Chart {number}")
-    content = _json({"data": figure["data"], "layout": layout})
+    content = _json(_rounded({"data": figure["data"], "layout": layout}))
     return (
         f'<figure class="chart" role="img" aria-label="{escape(label)}">'
         f'<script type="application/json">{content}</script>'
         f'<div id="chart-{number}" style="min-width:{int(meta.get("min_width", 0))}px"></div>'
         "</figure>"
     )
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers to 10 digits: engines add floats in any order, so the last digits vary by run."""
+    if isinstance(value, float):
+        return float(f"{value:.10g}")
+    if isinstance(value, dict):
+        if value.keys() == {"dtype", "bdata"} and value["dtype"] in ("f8", "f4"):
+            array = np.frombuffer(base64.b64decode(value["bdata"]), dtype=value["dtype"])
+            return _rounded([None if np.isnan(number) else number for number in array.tolist()])
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list) else value
 
 
 def _json(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import hashlib
 import json
 import os
@@ -28,10 +29,10 @@ _PACKAGES = (
     "duckdb",
     "ibis-framework",
     "lifelines",
+    "nbclient",
     "nbconvert",
     "numpy",
     "pandas",
-    "papermill",
     "plotly",
     "scipy",
 )
@@ -163,7 +164,7 @@ def render_reports(
 
     paths = find_notebooks(list(notebooks))
     chosen = dict(parameters or {})
-    taken = {path: _parameter_names(_read_notebook(path)) for path in paths}
+    taken = {path: set(_defaults(_read_notebook(path))) for path in paths}
     for name in chosen:
         known = set().union(*taken.values()) - {"workspace"}
         if name not in known:
@@ -236,13 +237,13 @@ def render_report(
     path = Path(notebook)
     content = _read_notebook(path)
     given = {"workspace": _relative(Path(workspace), path.parent), **(parameters or {})}
-    known = _parameter_names(content)
+    defaults = _defaults(content)
     for name in given:
-        if name not in known:
-            raise unknown_name("parameter", name, known, f"in the notebook {path.name}")
+        if name not in defaults:
+            raise unknown_name("parameter", name, defaults, f"in the notebook {path.name}")
     folder = Path(out) if out else Path(workspace) / "reports"
     target, manifest = folder / f"{path.stem}.html", folder / f"{path.stem}.json"
-    inputs = _inputs(path, content, open_store(workspace), given, show_code)
+    inputs = _inputs(path, content, open_store(workspace), {**defaults, **given}, show_code)
     if _unchanged(target, manifest, inputs):
         return Report(inputs["title"], target, manifest, reused=True)
     executed = _execute(path, content, given, on_cell)
@@ -264,17 +265,35 @@ def _read_notebook(path: Path) -> NotebookNode:
         raise CxError(f"'{path}' is not a notebook; give an .ipynb file of format 4") from error
 
 
-def _parameter_names(notebook: NotebookNode) -> set[str]:
-    """Names that the cell tagged ``parameters`` sets."""
-    for cell in notebook.cells:
-        if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
-            nodes = ast.walk(ast.parse(cell.source))
-            return {
-                node.id
-                for node in nodes
-                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-            }
-    return set()
+def _parameters_at(notebook: NotebookNode) -> int | None:
+    """Place of the cell tagged ``parameters``, as papermill tags it."""
+    tagged = (
+        index
+        for index, cell in enumerate(notebook.cells)
+        if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", [])
+    )
+    return next(tagged, None)
+
+
+def _defaults(notebook: NotebookNode) -> dict[str, Any]:
+    """Parameters of a notebook: the names that its tagged cell sets to plain values."""
+    index = _parameters_at(notebook)
+    found = {}
+    for node in ast.parse("" if index is None else notebook.cells[index].source).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
+
+
+def _with_parameters(notebook: NotebookNode, parameters: dict[str, Any]) -> NotebookNode:
+    """A copy with one more cell, below the parameters cell, that sets the values of this run."""
+    from nbformat.v4 import new_code_cell
+
+    ready = copy.deepcopy(notebook)
+    lines = [f"{name} = {value!r}" for name, value in parameters.items()]
+    cell = new_code_cell("\n".join(lines), id="parameters-of-this-run")
+    ready.cells.insert(1 + (_parameters_at(notebook) or 0), cell)
+    return ready
 
 
 def _title(notebook: NotebookNode, default: str) -> str:
@@ -342,27 +361,19 @@ def _execute(
     """The notebook with its outputs, and without any trace of when and where it ran."""
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
-    from papermill.parameterize import parameterize_notebook
 
-    ready = parameterize_notebook(
-        notebook, parameters, kernel_name="python3", language="python", comment="Of this run"
-    )
-    for cell in ready.cells:
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell["id"] = "injected-parameters"  # papermill gives a new one each time
+    ready = _with_parameters(notebook, parameters)
     client = NotebookClient(
         ready,
         timeout=None,
         kernel_name="python3",
         record_timing=False,
+        extra_arguments=["--HistoryManager.enabled=False", "--log-level=ERROR"],
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_executed=lambda cell, cell_index, execute_reply: on_cell and on_cell(cell_index),
     )
     try:
-        client.execute(
-            env={**os.environ, **_KERNEL_ENVIRONMENT},
-            extra_arguments=["--HistoryManager.enabled=False"],
-        )
+        client.execute(env={**os.environ, **_KERNEL_ENVIRONMENT})
     except CellExecutionError as error:
         number = 1 + next(
             index
