@@ -1,0 +1,102 @@
+"""A snapshot is whole or not there; readers are never disturbed."""
+
+import subprocess
+import sys
+
+import ibis
+import pytest
+
+from cxlib.engine.store import current_snapshot, open_store, point_to, write_snapshot
+from cxlib.errors import CxError
+
+
+def write(folder, name, n):
+    with write_snapshot(folder, name, {"n": n}) as con:
+        con.create_table("numbers", ibis.memtable({"n": list(range(int(n)))}))
+
+
+def count(store):
+    return store.table("numbers").count().to_pyarrow().as_py()
+
+
+def test_a_build_makes_its_snapshot_the_current_one(tmp_path):
+    write(tmp_path, "one", 1)
+    write(tmp_path, "two", 2)
+    assert open_store(tmp_path).id == "two"
+    assert count(open_store(tmp_path)) == 2
+
+
+def test_a_reader_keeps_its_snapshot_while_a_newer_one_is_written(tmp_path):
+    write(tmp_path, "one", 1)
+    reader = open_store(tmp_path)
+    assert count(reader) == 1
+    write(tmp_path, "two", 2)
+    assert count(reader) == 1
+
+
+def test_two_readers_open_the_same_snapshot_in_two_processes(tmp_path):
+    write(tmp_path, "one", 3)
+    reader = open_store(tmp_path)
+    assert count(reader) == 3
+    code = f"""
+import cxlib as cx
+print(cx.open_store({str(tmp_path)!r}).table("numbers").count().execute())
+"""
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert other.stdout.strip() == "3"
+
+
+def test_an_error_in_a_build_leaves_the_store_as_it_was(tmp_path):
+    write(tmp_path, "one", 1)
+    with pytest.raises(ValueError, match="zero"):
+        write(tmp_path, "two", "zero")
+    assert open_store(tmp_path).id == "one"
+    assert [path.name for path in (tmp_path / "store" / "snapshots").iterdir()] == ["one"]
+
+
+def test_a_killed_build_leaves_the_store_readable_and_the_next_build_clean(tmp_path):
+    write(tmp_path, "one", 1)
+    code = f"""
+import os, signal, ibis
+from cxlib.engine.store import write_snapshot
+with write_snapshot({str(tmp_path)!r}, "two", {{}}) as con:
+    con.create_table("numbers", ibis.memtable({{"n": [1, 2]}}))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode != 0
+    assert open_store(tmp_path).id == "one"
+    write(tmp_path, "two", 2)
+    assert count(open_store(tmp_path)) == 2
+
+
+def test_the_same_content_may_be_written_twice(tmp_path):
+    write(tmp_path, "one", 1)
+    write(tmp_path, "one", 1)
+    assert count(open_store(tmp_path)) == 1
+
+
+def test_a_snapshot_cannot_be_written_to_by_a_reader(tmp_path):
+    write(tmp_path, "one", 1)
+    with pytest.raises(Exception, match="read-only"):
+        open_store(tmp_path).con.create_table("more", ibis.memtable({"n": [1]}))
+
+
+def test_no_store_says_how_to_build_one(tmp_path):
+    with pytest.raises(CxError, match="run: cxlib build"):
+        open_store(tmp_path)
+    assert current_snapshot(tmp_path) is None
+
+
+def test_a_pointer_to_nowhere_is_said(tmp_path):
+    write(tmp_path, "one", 1)
+    (tmp_path / "store" / "CURRENT").write_text("gone\n")
+    with pytest.raises(CxError, match="damaged or gone"):
+        open_store(tmp_path)
+    with pytest.raises(CxError, match="there is no snapshot 'gone'"):
+        point_to(tmp_path, "gone")
+
+
+def test_an_unknown_table_offers_the_known_ones(tmp_path):
+    write(tmp_path, "one", 1)
+    with pytest.raises(CxError, match=r"no table 'number' .*did you mean 'numbers'"):
+        open_store(tmp_path).table("number")

@@ -1,0 +1,79 @@
+"""A mistake in sources.yml is named with its line and its mend."""
+
+import pytest
+
+from cxlib.errors import CxError
+from cxlib.ingest.config import load_sources
+from tests.ingest.workspaces import ORDERS, write
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("key: account", "kee: account", r"line 7, .*the word 'kee' means nothing here"),
+        ("file: orders.csv", "fiel: orders.csv", "line 5, .*means nothing here"),
+        ("time: at", "time: {colum: at}", "line 9, .*the word 'colum' means nothing here"),
+        ("{key: account}", "{key: account, of: orders}", r"line 7, .*either \{key: COLUMN\}"),
+        ("{key: account}", "{column: a, of: order}", "no source 'order' .*did you mean 'orders'"),
+        ("{key: account}", "{column: a, of: orders}", "refer to each other in a circle"),
+        (
+            "name: shop",
+            "name: shop\n    timezone: Europe/Roma",
+            "line 3, timezone: .*'Europe/Rome'",
+        ),
+        ("name: shop", "name: shop\n    journeys: {split_after: 30}", "line 3, .*'30 days'"),
+        ("name: shop", "name: shop\n    journeys: {split_after: 1 month}", "no fixed length"),
+        ("value: amount", "columns: [stage]", "keeps a column 'stage', which every event has"),
+        ("name: shop", "name: [shop", "line 3: "),
+        ("orders:", "'2 orders':", "needs a name of letters"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(tmp_path, old, new, said):
+    workspace = write(tmp_path, {}, ORDERS.replace(old, new, 1))
+    with pytest.raises(CxError, match=said):
+        load_sources(workspace / "sources.yml")
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        ("{name: x}", "give either source, column and not_before, or agree"),
+        ("{name: x, agree: [{source: orders}]}", "two or more members"),
+        ("{name: x, source: orders, column: at, not_before: at}", "SOURCE.COLUMN"),
+        ("{name: x, agree: [{source: orders}, {source: order}]}", "did you mean 'orders'"),
+    ],
+)
+def test_a_check_that_says_too_little_is_refused(tmp_path, check, said):
+    workspace = write(tmp_path, {}, f"{ORDERS}    checks: [{check}]\n")
+    with pytest.raises(CxError, match=said):
+        load_sources(workspace / "sources.yml")
+
+
+def test_yaml_that_asks_for_code_is_refused(tmp_path):
+    workspace = write(tmp_path, {}, "name: !!python/object/apply:os.system ['true']\n")
+    with pytest.raises(CxError, match="could not determine a constructor"):
+        load_sources(workspace / "sources.yml")
+
+
+def test_an_empty_description_says_what_it_needs(tmp_path):
+    workspace = write(tmp_path, {}, "")
+    with pytest.raises(CxError, match="needs at least name and sources"):
+        load_sources(workspace / "sources.yml")
+
+
+def test_a_date_as_cut_off_means_the_end_of_that_day(tmp_path):
+    workspace = write(tmp_path, {}, ORDERS + "    observed_until: 2024-12-31\n")
+    assert str(load_sources(workspace / "sources.yml").cut_off()) == "2024-12-31 23:59:59.999999"
+
+
+def test_a_cut_off_with_an_offset_becomes_utc(tmp_path):
+    workspace = write(tmp_path, {}, ORDERS + "    observed_until: 2024-12-31T23:00:00-02:00\n")
+    assert str(load_sources(workspace / "sources.yml").cut_off()) == "2025-01-01 01:00:00"
+
+
+def test_a_file_outside_the_exports_is_refused(tmp_path):
+    from cxlib.build import build_store
+
+    workspace = write(tmp_path, {}, ORDERS.replace("orders.csv", "../secret.csv"))
+    with pytest.raises(CxError, match="lies outside the exports folder"):
+        build_store(workspace)

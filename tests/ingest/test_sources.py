@@ -1,0 +1,252 @@
+"""Every row of every export is stored, or rejected with its reason."""
+
+import gzip
+
+import pandas as pd
+import pytest
+
+from cxlib.build import build_store
+from cxlib.errors import CxError
+from tests.ingest.workspaces import ORDERS, build, rejects, write
+
+GOOD = "order_id,account,at,amount\n1,a,2024-01-01,5\n2,b,2024-01-02,7.5\n"
+
+
+def events(result):
+    frame = result.snapshot.table("events").to_pandas()
+    return frame.sort_values(["occurred_at", "event_id"]).reset_index(drop=True)
+
+
+def adds_up(result):
+    counts = result.counts
+    assert counts["rows_read"] == counts["rows_stored"] + counts["rows_rejected"]
+    return counts
+
+
+def test_a_clean_export_is_stored_whole(tmp_path):
+    result = build(tmp_path, {"orders.csv": GOOD})
+    assert events(result)["value"].tolist() == [5.0, 7.5]
+    assert rejects(result) == []
+    assert adds_up(result)["rows_stored"] == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("3,,2024-01-03,1", "no customer: the column 'account' is empty"),
+        ("3,  ,2024-01-03,1", "no customer: the column 'account' is empty"),
+        ("3,a,,1", "no time: the column 'at' is empty"),
+        ("3,a,soon,1", "unreadable time in 'at': 'soon'"),
+        ("3,a,2024-02-30,1", "unreadable time in 'at': '2024-02-30'"),
+        ("3,a,1024-01-01,1", "outside 1900-01-01 to 2100-01-01: '1024-01-01'"),
+        ("3,a,2024-01-03,ten", "no number in 'amount': 'ten'"),
+        ("3,a,2024-01-03,inf", "no number in 'amount': 'inf'"),
+        ("1,a,2024-01-03,1", "the order_id '1' stood before, in row 1"),
+        (",a,2024-01-03,1", "no id: the column 'order_id' is empty"),
+        ("3,a", "unreadable line: Expected number of fields: 4 Found: 2"),
+        ("3,a,2024-01-03,1,9", "unreadable line: Expected number of fields: 4 Found: 5"),
+    ],
+)
+def test_an_unusable_row_is_kept_with_its_reason(tmp_path, row, reason):
+    result = build(tmp_path, {"orders.csv": f"{GOOD}{row}\n"})
+    ((number, said),) = rejects(result)
+    assert number == 3
+    assert reason in said
+    assert adds_up(result) | {"rows_read": 3, "rows_stored": 2, "rows_rejected": 1} == result.counts
+
+
+def test_a_row_with_two_mistakes_is_one_reject_with_both_reasons(tmp_path):
+    result = build(tmp_path, {"orders.csv": f"{GOOD}3,,soon,1\n"})
+    ((_, said),) = rejects(result)
+    assert "no customer" in said
+    assert "unreadable time" in said
+
+
+def test_a_reject_holds_the_record_as_it_was(tmp_path):
+    result = build(tmp_path, {"orders.csv": f"{GOOD}3,,2024-01-03,1\n"})
+    record = result.snapshot.table("rejects").to_pandas()["record"].iloc[0]
+    assert record == '{"order_id":"3","account":null,"at":"2024-01-03","amount":"1"}'
+
+
+def test_row_numbers_count_the_unreadable_lines_before_them(tmp_path):
+    rows = (
+        "order_id,account,at,amount\n1,a,2024-01-01,5\n2,b\n3,,2024-01-02,1\n"
+        "4,c,2024-01-02,1,9\n5,,2024-01-02,1\n"
+    )
+    result = build(tmp_path, {"orders.csv": rows})
+    assert [number for number, _ in rejects(result)] == [2, 3, 4, 5]
+
+
+def test_a_file_that_is_not_there_is_said_and_the_others_are_built(tmp_path):
+    returns = ORDERS[ORDERS.index("      orders:") :].replace("orders", "returns")
+    result = build(tmp_path, {"orders.csv": GOOD}, ORDERS + returns)
+    assert rejects(result) == [(None, "returns.csv: no such file")]
+    assert result.counts["events"] == 2
+
+
+def test_an_empty_file_is_said(tmp_path):
+    sources = ORDERS.replace("orders.csv", "'*.csv'")
+    result = build(tmp_path, {"orders.csv": GOOD, "late.csv": ""}, sources)
+    assert rejects(result) == [(None, "late.csv: the file is empty")]
+
+
+def test_a_missing_column_rejects_every_row_of_the_file_and_says_what_it_has(tmp_path):
+    sources = ORDERS.replace("orders.csv", "'*.csv'")
+    late = "order_id,account,when,amount\n3,a,2024-01-03,1\n4,a,2024-01-03,1\n"
+    result = build(tmp_path, {"orders.csv": GOOD, "late.csv": late}, sources)
+    ((_, said),) = rejects(result)
+    assert said == "late.csv: no column 'at' (it has 'order_id', 'account', 'when', 'amount')"
+    assert adds_up(result)["rows_rejected"] == 2
+
+
+def test_nothing_usable_is_an_error_that_names_the_commonest_reason(tmp_path):
+    with pytest.raises(CxError, match=r"no export gives a single event; most often: .*'soon'"):
+        build(tmp_path, {"orders.csv": "order_id,account,at,amount\n1,a,soon,1\n2,b,soon,1\n"})
+
+
+def test_no_readable_export_is_an_error(tmp_path):
+    with pytest.raises(CxError, match=r"no export can be read.*no such file"):
+        build(tmp_path, {})
+
+
+def test_the_export_may_be_windows_text_compressed_and_quoted(tmp_path):
+    text = '\ufefforder_id,account,at,amount\r\n1,"a, b",2024-01-01,5\r\n2,"c\nd",2024-01-02,7\r\n'
+    sources = ORDERS.replace("orders.csv", "orders.csv.gz")
+    result = build(tmp_path, {"orders.csv.gz": gzip.compress(text.encode())}, sources)
+    assert events(result)["customer_id"].tolist() == ["a, b", "c\nd"]
+
+
+def test_a_quote_far_down_the_file_does_not_split_its_field(tmp_path):
+    rows = "".join(f"{n},a,2024-01-01,1\n" for n in range(30_000))
+    text = f'order_id,account,at,amount\n{rows}x,"b,c",2024-01-02,1\n'
+    result = build(tmp_path, {"orders.csv": text})
+    assert events(result)["customer_id"].iloc[-1] == "b,c"
+    assert rejects(result) == []
+
+
+def test_a_line_that_is_not_unicode_is_rejected_and_the_rest_is_stored(tmp_path):
+    result = build(tmp_path, {"orders.csv": GOOD.encode() + b"3,\xff\xfe,2024-01-03,1\n"})
+    assert result.counts["rows_stored"] == 2
+    assert adds_up(result)["rows_rejected"] == 1
+
+
+def test_parquet_gives_what_csv_gives(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "order_id": [1, 2],
+            "account": ["a", "b"],
+            "at": pd.to_datetime(["2024-01-01 10:00", "2024-01-02 00:00"], utc=True),
+            "amount": [5.0, 7.5],
+        }
+    )
+    sources = ORDERS.replace("orders.csv", "orders.parquet")
+    workspace = write(tmp_path, {}, sources)
+    frame.to_parquet(workspace / "exports" / "orders.parquet")
+    result = build_store(workspace)
+    assert events(result)["occurred_at"].dt.strftime("%H:%M").tolist() == ["10:00", "00:00"]
+    assert events(result)["event_id"].tolist() == ["orders:1", "orders:2"]
+
+
+def test_offsets_count_and_times_without_one_are_in_the_declared_zone(tmp_path):
+    rows = (
+        "order_id,account,at,amount\n1,a,2024-07-01 12:00,1\n2,a,2024-07-01T12:00:00Z,1\n"
+        "3,a,2024-07-01 12:00:00-05:00,1\n4,a,2024-01-01 12:00,1\n"
+    )
+    result = build(tmp_path, {"orders.csv": rows}, ORDERS + "    timezone: Europe/Rome\n")
+    times = events(result).set_index("event_id")["occurred_at"].dt.strftime("%m-%d %H:%M")
+    assert times["orders:1"] == "07-01 10:00"
+    assert times["orders:2"] == "07-01 12:00"
+    assert times["orders:3"] == "07-01 17:00"
+    assert times["orders:4"] == "01-01 11:00"
+
+
+def test_a_source_may_have_a_zone_and_a_format_of_its_own(tmp_path):
+    sources = ORDERS.replace(
+        "time: at", "time: {column: at, format: '%d/%m/%Y %H:%M', zone: America/New_York}"
+    )
+    text = "order_id,account,at,amount\n1,a,31/12/2024 23:30,1\n2,a,2024-12-31,1\n"
+    result = build(tmp_path, {"orders.csv": text}, sources)
+    assert str(events(result)["occurred_at"].iloc[0]) == "2025-01-01 04:30:00"
+    assert rejects(result) == [(2, "unreadable time in 'at': '2024-12-31'")]
+
+
+def test_rows_without_an_id_keep_the_order_of_their_file(tmp_path):
+    sources = ORDERS.replace("        id: order_id\n", "")
+    rows = "".join(f"x,a,2024-01-01,{n}\n" for n in range(12))
+    result = build(tmp_path, {"orders.csv": "order_id,account,at,amount\n" + rows}, sources)
+    assert events(result)["value"].tolist() == list(range(12))
+
+
+def test_a_customer_may_be_named_by_another_source_and_an_unknown_one_is_rejected(tmp_path):
+    sources = """
+        name: shop
+        sources:
+          payments:
+            file: payments.csv
+            customer: {column: order, of: orders}
+            events: [{touchpoint: paid_order, time: at}]
+          orders:
+            file: orders.csv
+            id: order_id
+            customer: {key: account}
+            events: [{touchpoint: placed_order, time: at}]
+    """
+    payments = "order,at\n2,2024-01-05\n9,2024-01-05\n"
+    result = build(tmp_path, {"orders.csv": GOOD, "payments.csv": payments}, sources)
+    paid = events(result).query("touchpoint == 'paid_order'")
+    assert paid["customer_id"].tolist() == ["b"]
+    assert rejects(result) == [(2, "no customer: '9' is not an id of orders")]
+
+
+def test_conditions_optional_times_scores_and_maps_decide_what_a_row_means(tmp_path):
+    sources = """
+        name: desk
+        sources:
+          tickets:
+            file: tickets.csv
+            id: id
+            customer: {key: account}
+            events:
+              - touchpoint: {column: kind, map: {call: called_support}, other: reject}
+                time: opened
+                channel: {column: kind}
+                owned: true
+              - touchpoint: got_answer
+                time: closed
+                optional: true
+                score: {column: csat, scale: csat}
+              - {touchpoint: escalated, time: opened, when: {urgent: true}}
+    """
+    tickets = (
+        "id,account,kind,opened,closed,csat,urgent\n"
+        "1,a,call,2024-01-01,2024-01-02,5,True\n"
+        "2,a,call,2024-01-03,,,False\n"
+        "3,a,fax,2024-01-03,,,False\n"
+        "4,a,call,2024-01-03,2024-01-04,9,False\n"
+    )
+    result = build(tmp_path, {"tickets.csv": tickets}, sources)
+    log = events(result)
+    assert log["touchpoint"].tolist() == [
+        "called_support",
+        "escalated",
+        "got_answer",
+        "called_support",
+    ]
+    assert log["sentiment"].dropna().tolist() == [1.0]
+    assert log["channel"].dropna().unique().tolist() == ["call"]
+    assert rejects(result) == [
+        (3, "no touchpoint for 'kind' = 'fax'"),
+        (4, "no csat score (1 to 5) in 'csat': '9'"),
+    ]
+
+
+def test_a_personal_key_is_matched_without_case_and_never_shown(tmp_path):
+    sources = ORDERS + "    personal: [account]\n"
+    text = (
+        "order_id,account,at,amount\n1,Ann@Example.org,2024-01-01,1\n"
+        "2, ann@example.org,2024-01-02,1\n"
+    )
+    result = build(tmp_path, {"orders.csv": text}, sources)
+    ids = events(result)["customer_id"].unique()
+    assert len(ids) == 1
+    assert "ann" not in ids[0].lower()
