@@ -4,48 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-import ibis
 import ibis.expr.types as ir
-import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
-from cxlib.journeys.prepare import (
-    END,
-    OPEN,
-    START,
-    fill_contract,
-    journey_table,
-    microseconds_between,
-    place_events,
-    prepare_events,
-)
-from cxlib.spans import parse_moment, parse_span
+from cxlib.spans import parse_moment
 
 if TYPE_CHECKING:
     from cxlib.engine.store import Snapshot
 
 __all__ = [
-    "END",
     "NO_GROUP",
-    "OPEN",
-    "OTHER",
-    "START",
     "Journeys",
     "as_list",
     "check_touchpoints",
     "group_columns",
-    "journey_table",
-    "journeys_from_frame",
     "load_journeys",
-    "microseconds_between",
-    "place_events",
-    "prepare_events",
 ]
 
-OTHER = "(other)"
 NO_GROUP = "(none)"
 MOST_GROUPS = 1_000
 
@@ -78,6 +56,7 @@ class Journeys:
 
     Examples
     --------
+    >>> from cxlib import journeys_from_frame
     >>> log = journeys_from_frame(
     ...     {"customer_id": ["a", "a"], "touchpoint": ["signed_up", "paid_invoice"],
     ...      "occurred_at": ["2024-01-01", "2024-01-02"]},
@@ -99,20 +78,21 @@ class Journeys:
     ) -> T:
         """Result of a function called with this log first, so that calls read left to right.
 
-        Parameters
-        ----------
-        function
-            Any verb or noun.
-        *args, **kwargs
-            Its further arguments.
+            Parameters
+            ----------
+            function
+                Any verb or noun.
+            *args, **kwargs
+                Its further arguments.
 
-        Returns
-        -------
-        object
-            What the function returns.
+            Returns
+            -------
+            object
+                What the function returns.
 
-        Examples
-        --------
+            Examples
+            --------
+        >>> from cxlib import journeys_from_frame
         >>> log = journeys_from_frame(
         ...     {"customer_id": ["a"], "touchpoint": ["signed_up"], "occurred_at": ["2024-01-01"]},
         ...     observed_until="2024-03-01", closes_after=None,
@@ -121,64 +101,6 @@ class Journeys:
         2024
         """
         return function(self, *args, **kwargs)
-
-
-def journeys_from_frame(
-    frame: pd.DataFrame | ir.Table | dict[str, Sequence[Any]],
-    *,
-    observed_until: str | date | datetime,
-    closes_after: str | timedelta | None,
-    rename: dict[str, str] | None = None,
-) -> Journeys:
-    """Log from a frame or an Ibis table of events.
-
-    Parameters
-    ----------
-    frame
-        One row per event with at least ``customer_id``, ``occurred_at`` and ``touchpoint``. Times
-        are datetimes, or ISO 8601 text in a frame; those with a zone become UTC, those without are
-        UTC. Without ``event_id`` the rows of a frame are numbered in their order, which is then
-        the order of equal times; without ``journey_id`` a customer has one journey.
-    observed_until
-        The cut-off, UTC: the last moment at which an event could have been seen.
-    closes_after
-        Silence after which a customer's last journey counts as ended ("30 days"); None: it never
-        does, and the last journey of each customer is open.
-    rename
-        ``{"user_id": "customer_id"}``: your name, then the log's.
-
-    Returns
-    -------
-    Journeys
-        A frame is copied into the engine once; a table stays lazy (see ``materialize``).
-
-    Raises
-    ------
-    CxError
-        For a missing or unreadable column, missing values in a required one, repeated event ids,
-        reserved names among the touchpoints, or events after ``observed_until``.
-
-    Examples
-    --------
-    >>> log = journeys_from_frame(
-    ...     {"user_id": ["a", "a", "b"], "event": ["visited", "bought", "visited"],
-    ...      "ts": ["2024-01-01T10:00", "2024-01-01T10:05", "2024-01-03T12:00"]},
-    ...     observed_until="2024-01-31", closes_after="7 days",
-    ...     rename={"user_id": "customer_id", "event": "touchpoint", "ts": "occurred_at"},
-    ... )
-    >>> log.events.count().to_pandas()
-    3
-    """
-    cut_off = parse_moment(observed_until)
-    silence = None if closes_after is None else parse_span(closes_after)
-    from_table = isinstance(frame, ir.Table)
-    table = _rename_columns(frame if from_table else pd.DataFrame(frame), rename or {})
-    if not from_table:
-        table = ibis.memtable(_tidy_frame(table))
-    _check_events(fill_contract(table), cut_off)
-    events = prepare_events(table, observed_until=cut_off, closes_after=silence)
-    events = events if from_table else events.cache()
-    return Journeys(events, journey_table(events), cut_off, silence)
 
 
 def load_journeys(store: Snapshot) -> Journeys:
@@ -250,6 +172,7 @@ def check_touchpoints(log: Journeys, names: Iterable[str]) -> list[str]:
 
     Examples
     --------
+    >>> from cxlib import journeys_from_frame
     >>> log = journeys_from_frame(
     ...     {"customer_id": ["a"], "touchpoint": ["signed_up"], "occurred_at": ["2024-01-01"]},
     ...     observed_until="2024-03-01", closes_after=None,
@@ -298,6 +221,7 @@ def group_columns(
 
     Examples
     --------
+    >>> import ibis
     >>> events = ibis.memtable({"plan": ["pro", None]})
     >>> group_columns(events, "plan")[0].order_by("plan").plan.to_list()
     ['(none)', 'pro']
@@ -319,77 +243,3 @@ def group_columns(
             )
     labels = {name: events[name].cast("string").fill_null(NO_GROUP) for name in names}
     return events.mutate(**labels), names
-
-
-def _rename_columns(table: Any, rename: dict[str, str]) -> Any:
-    for name in rename:
-        if name not in table.columns:
-            raise unknown_name("column", name, table.columns, "to rename")
-    if isinstance(table, ir.Table):
-        # Ibis wants it the other way round: the new name first.
-        return table.rename({new: old for old, new in rename.items()})
-    return table.rename(columns=rename)
-
-
-def _tidy_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """Number the rows, and bring every time to microseconds in UTC."""
-    frame = frame.rename(columns=str)
-    if "event_id" not in frame:
-        width = len(str(len(frame)))
-        numbers = [str(n).zfill(width) for n in range(1, len(frame) + 1)]
-        frame = frame.assign(event_id=pd.Series(numbers, index=frame.index, dtype="object"))
-    if "occurred_at" in frame:
-        frame = frame.assign(occurred_at=_to_utc(frame["occurred_at"]))
-    for name in frame.columns:
-        if isinstance(frame[name].dtype, pd.DatetimeTZDtype):
-            frame = frame.assign(**{name: frame[name].dt.tz_convert("UTC").dt.tz_localize(None)})
-        if pd.api.types.is_datetime64_dtype(frame[name].dtype):
-            frame = frame.assign(**{name: frame[name].astype("datetime64[us]")})
-        elif frame[name].dtype == object and frame[name].isna().all():
-            # An engine cannot hold a column without a type.
-            frame = frame.assign(**{name: frame[name].astype("string")})
-    return frame
-
-
-def _to_utc(times: pd.Series) -> pd.Series:
-    if pd.api.types.is_numeric_dtype(times.dtype) and len(times):
-        raise CxError("the column 'occurred_at' holds numbers; give datetimes or ISO 8601 text")
-    try:
-        return pd.to_datetime(times, utc=True, format="ISO8601")
-    except (ValueError, TypeError) as error:
-        raise CxError(
-            f"the column 'occurred_at' cannot be read as time ({error}); "
-            "give datetimes or ISO 8601 text such as '2024-12-31T23:59:59'"
-        ) from error
-
-
-def _check_events(events: ir.Table, observed_until: datetime) -> None:
-    required = ("event_id", "customer_id", "occurred_at", "touchpoint")
-    reserved = events.touchpoint.isin([START, END, OPEN, OTHER])
-    late = events.occurred_at > ibis.literal(observed_until, type="timestamp")
-    found = events.aggregate(
-        n=events.count(),
-        ids=events.event_id.nunique(),
-        reserved=reserved.sum(),
-        late=late.sum(),
-        latest=events.occurred_at.max(),
-        **{f"null_{name}": events.count() - events[name].count() for name in required},
-    ).to_pandas()
-    row = found.iloc[0].fillna(0)
-    for name in required:
-        if nulls := int(row[f"null_{name}"]):
-            raise CxError(
-                f"the column {name!r} is empty in {nulls:,} rows; drop or fill them first"
-            )
-    if repeated := int(row["n"] - row["ids"]):
-        raise CxError(f"{repeated:,} rows repeat an 'event_id'; each event must stand once")
-    if int(row["reserved"]):
-        raise CxError(
-            f"{int(row['reserved']):,} events have a touchpoint named {START}, {END}, {OPEN} or "
-            f"{OTHER}, which the log keeps for itself; rename them first"
-        )
-    if late_events := int(row["late"]):
-        raise CxError(
-            f"{late_events:,} events are later than observed_until {observed_until.isoformat()} "
-            f"(the last at {row['latest'].isoformat()}); move it, or drop them first"
-        )

@@ -9,16 +9,8 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
-from cxlib.journeys.log import (
-    END,
-    OPEN,
-    OTHER,
-    START,
-    Journeys,
-    check_touchpoints,
-    group_columns,
-    microseconds_between,
-)
+from cxlib.journeys.log import Journeys, check_touchpoints, group_columns
+from cxlib.journeys.prepare import END, OPEN, OTHER, START, microseconds_between
 
 __all__ = ["flows", "transitions"]
 

@@ -14,6 +14,7 @@ from cxlib.tables import CONTRACTS
 __all__ = [
     "END",
     "OPEN",
+    "OTHER",
     "START",
     "fill_contract",
     "journey_table",
@@ -22,7 +23,7 @@ __all__ = [
     "prepare_events",
 ]
 
-START, END, OPEN = "(start)", "(end)", "(open)"
+START, END, OPEN, OTHER = "(start)", "(end)", "(open)", "(other)"
 PREPARED = ("step", "next_touchpoint", "next_at", "is_open")
 REQUIRED = ("event_id", "customer_id", "occurred_at", "touchpoint")
 ORDER = ("occurred_at", "event_id")

@@ -10,13 +10,8 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
-from cxlib.journeys.log import (
-    Journeys,
-    as_list,
-    check_touchpoints,
-    group_columns,
-    microseconds_between,
-)
+from cxlib.journeys.log import Journeys, as_list, check_touchpoints, group_columns
+from cxlib.journeys.prepare import microseconds_between
 from cxlib.spans import parse_moment
 
 __all__ = ["time_to_event"]

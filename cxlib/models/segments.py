@@ -10,7 +10,8 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
-from cxlib.journeys.log import Journeys, check_touchpoints, microseconds_between
+from cxlib.journeys.log import Journeys, check_touchpoints
+from cxlib.journeys.prepare import microseconds_between
 from cxlib.spans import parse_moment
 
 __all__ = ["RFM_SEGMENTS", "rfm_segments"]
