@@ -28,13 +28,15 @@ _HOME = {
     "flows": "cxlib.journeys.paths",
     "transitions": "cxlib.journeys.paths",
     "dropoff": "cxlib.journeys.funnels",
-    "summary": "cxlib.journeys.summary",
+    "summary": "cxlib.journeys.overview",
     "time_to_event": "cxlib.models.outcomes",
     "rfm_segments": "cxlib.models.segments",
     "logrank": "cxlib.models.survival",
     "median_survival": "cxlib.models.survival",
     "survival_curves": "cxlib.models.survival",
     "open_store": "cxlib.engine.store",
+    "planted_truth": "cxlib.demo",
+    "simulate_company": "cxlib.demo",
 }
 
 __all__ = ["__version__", "plot", *sorted(_HOME)]

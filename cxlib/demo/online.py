@@ -1,0 +1,322 @@
+"""Exports of the website and the app: sessions, visitors who become known, screens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from cxlib.demo.chunk import CHUNK, Chunk, Export
+from cxlib.demo.columns import as_ids, as_times, choose, pick, where
+from cxlib.demo.lives import DAY, HOUR, NEVER, NOT_RENEWED
+from cxlib.demo.parameters import CAUSES
+from cxlib.demo.support import Answers, Tickets
+
+__all__ = ["PAGES", "SCREENS", "Visits", "app_events", "draw_visits", "web_events", "web_visitors"]
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+PAGES = (
+    "campaign",
+    "home",
+    "plans",
+    "reviews",
+    "coverage",
+    "checkout",
+    "help",
+    "chatbot",
+    "terms",
+    "move",
+    "account",
+    "news",
+)
+SCREENS = ("usage", "tv_guide", "speed_test", "update_card", "referral")
+
+_SCRAMBLE, _PRIME = 7_368_787, 999_999_937
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Page views in the order of person and time.
+
+    Attributes
+    ----------
+    person, device
+        Who, and on which of their devices (0 or 1).
+    when, page, session
+        Seconds since 1970, code of PAGES, number of the session in the chunk.
+    known_at
+        For each person and device, when it signed in first (NEVER for one that never did).
+
+    Examples
+    --------
+    >>> one = np.array([0])
+    >>> Visits(one, one, one, one, one, one).page.tolist()
+    [0]
+    """
+
+    person: Ints
+    device: Ints
+    when: Ints
+    page: Ints
+    session: Ints
+    known_at: Ints
+
+
+class _Sessions:
+    """Sessions that are collected one kind after the other."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self.rows: list[tuple[Ints, Ints, Ints, Ints, Ints, Flags]] = []
+        self.count = 0
+
+    def add(
+        self,
+        person: Ints,
+        start: Ints,
+        pages: Sequence[tuple[str, float | Floats]],
+        *,
+        device: Ints | int = 0,
+        signed_in: Flags | bool = False,
+    ) -> None:
+        """Sessions in which the pages are seen in this order, each with its probability."""
+        size = person.size
+        shares = np.stack([np.broadcast_to(share, size) for _, share in pages])
+        shown = self.rng.random(shares.shape) < shares
+        gaps = self.rng.integers(15, 200, shares.shape)
+        when = start + np.cumsum(np.where(shown, gaps, 0), axis=0)
+        step, who = np.nonzero(shown)
+        codes = np.array([PAGES.index(name) for name, _ in pages])
+        device = np.broadcast_to(device, size)[who]
+        signed_in = np.broadcast_to(signed_in, size)[who]
+        # A sign-in happens at the checkout or in the account area, not while looking around.
+        signed_in = signed_in & (codes[step] >= PAGES.index("checkout"))
+        self.rows.append(
+            (person[who], device, when[step, who], codes[step], self.count + who, signed_in)
+        )
+        self.count += size
+
+
+def draw_visits(chunk: Chunk, tickets: Tickets) -> Visits:
+    """Page views of customers and prospects in the window."""
+    rng = chunk.stream("draw_visits")
+    sessions = _Sessions(rng)
+    _shop(chunk, sessions)
+    _look_around(chunk, sessions)
+    _help_themselves(chunk, sessions, tickets)
+    _leave_or_return(chunk, sessions)
+    _read_account(chunk, sessions)
+    person, device, when, page, session, signed_in = (
+        np.concatenate(part) for part in zip(*sessions.rows, strict=True)
+    )
+    kept = chunk.seen(when)
+    order = np.lexsort((when, person))
+    order = order[kept[order]]
+    person, device, when, page, session, signed_in = (
+        part[order] for part in (person, device, when, page, session, signed_in)
+    )
+    known_at = np.full(2 * len(chunk.people.phone), NEVER)
+    np.minimum.at(known_at, (2 * person + device)[signed_in], when[signed_in])
+    return Visits(person, device, when, page, session, known_at)
+
+
+def _days(rng: np.random.Generator, least: float, most: float, size: int) -> Ints:
+    return ((least + (most - least) * rng.random(size)) * DAY).astype(np.int64)
+
+
+_LOOK = (("campaign", 0.35), ("home", 0.85), ("plans", 0.65), ("reviews", 0.18), ("coverage", 0.15))
+
+
+def _shop(chunk: Chunk, sessions: _Sessions) -> None:
+    """What buyers do on the website before they sign up."""
+    rng, lives, customers = sessions.rng, chunk.lives, chunk.customers
+    person = np.arange(CHUNK)
+    online, bought = customers.channel == 0, lives.started[:CHUNK]
+    looks = rng.random(CHUNK) < np.where(online, 0.85, 0.45)
+    back = np.minimum(0.4 + rng.exponential(5.0, CHUNK), 25)
+    start = bought - (back * DAY).astype(np.int64)
+    sessions.add(person[looks], start[looks], _LOOK)
+    again = online & (rng.random(CHUNK) < 0.22)
+    earlier = bought - _days(rng, 0.2, 4, CHUNK)
+    pages = (("home", 0.2), ("plans", 0.7), ("coverage", 0.4), ("checkout", 1.0))
+    sessions.add(person[again], earlier[again], pages, signed_in=True)
+    now = bought - 15 * 60 - 5
+    pages = (("home", 0.25), ("plans", 0.6), ("coverage", 0.65), ("checkout", 1.0))
+    sessions.add(person[online], now[online], pages, signed_in=True)
+    other = ~online & (rng.random(CHUNK) < 0.5)
+    sessions.add(
+        person[other], (bought + DAY)[other], (("account", 1.0), ("news", 0.2)), signed_in=True
+    )
+    # Who looked around before buying elsewhere signs in with the same device later.
+    missed = ~online & looks & ~other
+    sessions.add(person[missed], (bought + 2 * DAY)[missed], (("account", 1.0),), signed_in=True)
+
+
+def _look_around(chunk: Chunk, sessions: _Sessions) -> None:
+    """What prospects do: most only look, some stop at the checkout."""
+    rng, size = sessions.rng, chunk.prospects
+    person = CHUNK + np.arange(size)
+    start = chunk.begin + (rng.random(size) * (chunk.end - chunk.begin)).astype(np.int64)
+    sessions.add(person, start, _LOOK)
+    returns = rng.random(size) < 0.45
+    later = start + _days(rng, 0.5, 8, size)
+    pages = (("home", 0.5), ("plans", 0.7), ("coverage", 0.6))
+    sessions.add(person[returns], later[returns], pages)
+    tries = rng.random(size) < np.where(returns, 0.65, 0.30)
+    at = np.where(returns, later, start) + _days(rng, 0.02, 1.5, size)
+    named = rng.random(size) < 0.6
+    pages = (("plans", 0.5), ("coverage", 0.5), ("checkout", 1.0))
+    sessions.add(person[tries], at[tries], pages, signed_in=named[tries])
+
+
+def _help_themselves(chunk: Chunk, sessions: _Sessions, tickets: Tickets) -> None:
+    """Self-service: some find what they need, the others open a ticket afterwards."""
+    rng, lives = sessions.rng, chunk.lives
+    period, life = np.nonzero(lives.deflected)
+    opens = np.maximum(chunk.opens(period, life), chunk.begin)
+    at = opens + np.where(lives.failed[period, life], 11 * DAY, 2 * DAY)
+    at = at + _days(rng, 0, 17, life.size)
+    alive = at < lives.ended[life]
+    life, at = life[alive], at[alive]
+    stuck = np.flatnonzero(tickets.tried)
+    life = np.concatenate([life, tickets.life[stuck]])
+    before = tickets.opened[stuck] - (HOUR * (0.3 + 5 * rng.random(stuck.size))).astype(np.int64)
+    at = np.concatenate([at, before])
+    searches = rng.random(life.size) < 0.75
+    chats = np.where(searches, rng.random(life.size) < 0.40, True)
+    pages = (("account", 0.1), ("help", searches * 1.0), ("chatbot", chats * 1.0))
+    device = (rng.random(life.size) < 0.35).astype(np.int64)
+    sessions.add(lives.customer[life], at, pages, device=device, signed_in=True)
+
+
+def _leave_or_return(chunk: Chunk, sessions: _Sessions) -> None:
+    """What customers look at once they have decided to leave, and before they come back."""
+    rng, lives, truth = sessions.rng, chunk.lives, chunk.truth
+    size = lives.customer.size
+    left = lives.ended < NEVER
+    cause = {name: lives.cause == code for code, name in enumerate(CAUSES)}
+    at = lives.ended - _days(rng, 0.05, 9, size)
+    at[left] = np.maximum(at[left], chunk.last_opens(np.flatnonzero(left)) + HOUR)
+    at[left] = np.minimum(at[left], lives.ended[left] - 900)
+    usual, leaving = truth.decoy_share
+    prices = np.where(cause["price"], 0.5, np.where(lives.cause == NOT_RENEWED, 0.35, 0.05))
+    pages = (
+        ("plans", prices),
+        ("move", np.where(cause["moved"], 0.6, 0.0)),
+        ("terms", np.where(cause["payment"], 0.0, leaving)),
+    )
+    sessions.add(
+        lives.customer[left],
+        at[left],
+        [(page, np.asarray(share)[left] if np.ndim(share) else share) for page, share in pages],
+        signed_in=True,
+    )
+    for page, share in (("terms", usual), ("move", 0.003), ("plans", 0.008)):
+        period, life = np.nonzero(lives.at_risk & (rng.random(lives.at_risk.shape) < share))
+        when = chunk.opens(period, life) + _days(rng, 0, chunk.truth.period_days, life.size)
+        here = when < lives.ended[life]
+        sessions.add(lives.customer[life[here]], when[here], ((page, 1.0),), signed_in=True)
+    back = (lives.spell > 1) & (rng.random(size) < 0.8)
+    when = lives.started - _days(rng, 0.02, 6, size)
+    pages = (("home", 0.7), ("plans", 0.75), ("coverage", 0.1), ("checkout", 0.5))
+    sessions.add(lives.customer[back], when[back], pages, signed_in=True)
+
+
+def _read_account(chunk: Chunk, sessions: _Sessions) -> None:
+    """Routine visits, which say little."""
+    rng, lives = sessions.rng, chunk.lives
+    period, life = np.nonzero(lives.at_risk & (rng.random(lives.at_risk.shape) < 0.18))
+    when = chunk.opens(period, life) + _days(rng, 0, chunk.truth.period_days, life.size)
+    here = when < lives.ended[life]
+    device = (rng.random(life.size) < 0.35).astype(np.int64)[here]
+    pages = (("account", 0.9), ("news", 0.25))
+    sessions.add(lives.customer[life[here]], when[here], pages, device=device, signed_in=True)
+
+
+def _visitor_ids(chunk: Chunk, person: Ints, device: Ints) -> pa.Array:
+    number = 2 * chunk.persons()[person] + device
+    return as_ids("V", number * _SCRAMBLE % _PRIME, 9)
+
+
+def web_visitors(chunk: Chunk, visits: Visits) -> Export:
+    """Devices; each with the e-mail that signed in on it later, or with its own id."""
+    both, first = np.unique(2 * visits.person + visits.device, return_index=True)
+    person, device = both // 2, both % 2
+    known_at = visits.known_at[both]
+    known = known_at < NEVER
+    ids = _visitor_ids(chunk, person, device)
+    columns = {
+        "visitor_id": ids,
+        "profile": where(known, chunk.people.email.take(pa.array(person)), ids),
+        "first_seen_at": as_times(visits.when[first], style="z"),
+        "signed_in_at": chunk.times(known_at, known, style="z"),
+    }
+    return Export("web_visitors", columns, person, "visitor_id")
+
+
+def web_events(chunk: Chunk, visits: Visits) -> Export:
+    """Page views; the e-mail stands there from the first sign-in on."""
+    size = visits.person.size
+    number = chunk.first_row("page views", 400, size) + np.arange(size)
+    known = visits.when >= visits.known_at[2 * visits.person + visits.device]
+    rows = pa.array(visits.person, mask=~known)
+    session = chunk.first_row("sessions", 400, size) + visits.session
+    columns = {
+        "event_id": as_ids("W", number, 10),
+        "visitor_id": _visitor_ids(chunk, visits.person, visits.device),
+        "session_id": as_ids("N", session, 10),
+        "email": chunk.people.email.take(rows),
+        "page": pick(PAGES, visits.page),
+        "viewed_at": as_times(visits.when, style="z"),
+    }
+    return Export("web_events", columns, visits.person)
+
+
+def app_events(chunk: Chunk, tickets: Tickets, answers: Answers) -> Export:
+    """Screens of the app, with New York time and its offset."""
+    rng, lives = chunk.stream("app_events"), chunk.lives
+    users = (rng.random(CHUNK) < 0.65)[lives.customer]
+    rows: list[tuple[Ints, Ints, Ints]] = []
+
+    def add(life: Ints, when: Ints, screen: str | Ints) -> None:
+        kept = (
+            users[life]
+            & chunk.seen(when)
+            & (when < lives.ended[life])
+            & (when > lives.started[life])
+        )
+        code = SCREENS.index(screen) if isinstance(screen, str) else screen
+        rows.append((life[kept], when[kept], np.broadcast_to(code, life.size)[kept]))
+
+    period, life = np.nonzero(lives.at_risk & (rng.random(lives.at_risk.shape) < 0.5))
+    when = chunk.opens(period, life) + _days(rng, 0, chunk.truth.period_days, life.size)
+    add(life, when, choose(rng, [0.6, 0.4], life.size))
+    tests = np.flatnonzero((tickets.topic == 0) & (rng.random(tickets.life.size) < 0.45))
+    wait = (HOUR * (0.2 + 6 * rng.random(tests.size))).astype(np.int64)
+    add(tickets.life[tests], tickets.opened[tests] - wait, "speed_test")
+    failed = lives.failed & ~chunk.customers.debit[lives.customer]
+    period, life = np.nonzero(failed & (rng.random(failed.shape) < 0.5))
+    add(life, chunk.opens(period, life) + 10 * DAY + _days(rng, 0.6, 3, life.size), "update_card")
+    glad = np.flatnonzero((answers.survey == 0) & (answers.score >= 9))
+    glad = glad[rng.random(glad.size) < 0.5]
+    add(answers.life[glad], answers.when[glad] + _days(rng, 0.01, 4, glad.size), "referral")
+    life, when, screen = (np.concatenate(part) for part in zip(*rows, strict=True))
+    who = lives.customer[life]
+    order = np.lexsort((when, who))
+    life, when, screen, who = (part[order] for part in (life, when, screen, who))
+    number = chunk.first_row("screens", 200, life.size) + np.arange(life.size)
+    columns = {
+        "event_id": as_ids("A", number, 10),
+        "app_user_id": as_ids("U", chunk.persons()[who] * _SCRAMBLE % _PRIME, 9),
+        "login": chunk.people.email.take(pa.array(who)),
+        "screen": pick(SCREENS, screen),
+        "platform": pick(("ios", "android"), who % 2),
+        "opened_at": as_times(when, style="offset"),
+    }
+    return Export("app_events", columns, who, "app_user_id")
