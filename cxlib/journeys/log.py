@@ -78,20 +78,20 @@ class Journeys:
     ) -> T:
         """Result of a function called with this log first, so that calls read left to right.
 
-            Parameters
-            ----------
-            function
-                Any verb or noun.
-            *args, **kwargs
-                Its further arguments.
+        Parameters
+        ----------
+        function
+            Any verb or noun.
+        *args, **kwargs
+            Its further arguments.
 
-            Returns
-            -------
-            object
-                What the function returns.
+        Returns
+        -------
+        object
+            What the function returns.
 
-            Examples
-            --------
+        Examples
+        --------
         >>> from cxlib import journeys_from_frame
         >>> log = journeys_from_frame(
         ...     {"customer_id": ["a"], "touchpoint": ["signed_up"], "occurred_at": ["2024-01-01"]},
