@@ -9,7 +9,9 @@ import plotly.graph_objects as go
 from cxlib.errors import unknown_name
 from cxlib.plot.template import figure_template
 
-__all__ = ["blank", "dress", "need_columns", "plain", "shorten"]
+TOP = 84  # pixels above the plot, for the title and the subtitle
+
+__all__ = ["TOP", "blank", "dress", "need_columns", "plain", "shorten"]
 
 _PLAIN = {
     "(end)": "journey ended",
@@ -67,15 +69,20 @@ def dress(
     subtitle: str = "",
     description: str,
     height: int,
+    above: int = 12,
     theme: str = "light",
     **meta: Any,
 ) -> go.Figure:
-    """Give a new figure its look, its title and its text alternative; returns the same figure."""
+    """Give a new figure its look, its title and its text alternative; returns the same figure.
+
+    ``above`` is the margin in pixels that is left when a page shows the title itself.
+    """
     figure.update_layout(
         template=figure_template(theme),
         title={"text": title, "subtitle": {"text": subtitle}},
         height=height,
-        meta={"description": description, **meta},
+        margin_t=TOP,
+        meta={"description": description, "above": above, **meta},
     )
     return figure
 

@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cxlib.errors import CxError
-from cxlib.plot.canvas import blank, dress, need_columns, plain, shorten
+from cxlib.plot.canvas import TOP, blank, dress, need_columns, plain, shorten
 from cxlib.plot.template import GROUP_COLOURS, GROUP_DASHES, GROUP_KEYS, translucent
 
 __all__ = ["survival"]
@@ -14,7 +14,7 @@ __all__ = ["survival"]
 _COLUMNS = ("at_risk", "survival", "lower", "upper")
 _KNOWN = {*_COLUMNS, "events", "censored"}
 _MOST = 8  # groups; more cannot be told apart
-_TOP, _CURVES, _TICKS, _ROW, _BOTTOM = 88, 300, 52, 19, 14  # pixels
+_CURVES, _TICKS, _ROW, _BOTTOM = 300, 52, 19, 14  # pixels
 _THIN = 10  # customers at risk below which a curve is dotted
 
 
@@ -89,7 +89,7 @@ def survival(
         title=heading,
         subtitle=subtitle,
         description=_description(shown, time, unit, event, customers),
-        height=_TOP + _CURVES + _TICKS + _ROW * (len(shown) + 1) + _BOTTOM,
+        height=TOP + _CURVES + _TICKS + _ROW * (len(shown) + 1) + _BOTTOM,
         theme=theme,
         min_width=330,
     )
@@ -127,7 +127,9 @@ def _split(curves: pd.DataFrame, by: str | None, time: str) -> dict[str, pd.Data
 
 
 def _size(rows: pd.DataFrame) -> int:
-    return int(rows["at_risk"].max())
+    """Customers of a curve; with late entry they are more than were ever at risk at once."""
+    seen = sum(int(rows[name].sum()) for name in ("events", "censored") if name in rows)
+    return max(int(rows["at_risk"].max()), seen)
 
 
 def _paint(groups: Mapping[str, object], colours: Mapping[str, str]) -> dict[str, str]:
@@ -151,11 +153,16 @@ def _draw_curve(
     figure: go.Figure, rows: pd.DataFrame, time: str, unit: str, group: str, colour: str, dash: str
 ) -> None:
     x = rows[time].tolist()
+    # Where the curve is 0 it has no interval (NaN), and a gap would tear the band.
     band = {"mode": "lines", "line": {"width": 0, "shape": "hv"}, "hoverinfo": "skip",
             "showlegend": False, "legendgroup": group}  # fmt: skip
-    figure.add_scatter(x=x, y=rows["upper"].tolist(), **band)
+    figure.add_scatter(x=x, y=rows["upper"].fillna(rows["survival"]).tolist(), **band)
     figure.add_scatter(
-        x=x, y=rows["lower"].tolist(), fill="tonexty", fillcolor=translucent(colour, 0.16), **band
+        x=x,
+        y=rows["lower"].fillna(rows["survival"]).tolist(),
+        fill="tonexty",
+        fillcolor=translucent(colour, 0.16),
+        **band,
     )
     sure = rows["at_risk"] >= _THIN
     # The dotted tail begins at the last sure point, so that the line has no gap.
@@ -244,7 +251,7 @@ def _lay_out(
     table = _ROW * len(groups)
     whole = _CURVES + _TICKS + _ROW + table
     figure.update_layout(
-        margin={"l": 16, "r": 24, "t": _TOP, "b": _BOTTOM},
+        margin={"l": 16, "r": 24, "b": _BOTTOM},
         hovermode="closest",
         xaxis={"tickvals": list(ticks), "title": time.removeprefix("duration_"), "anchor": "y",
                "range": [-0.02 * end, 1.02 * end], "showline": True, "tickformat": ",.4~g",

@@ -6,14 +6,14 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cxlib.errors import CxError
-from cxlib.plot.canvas import blank, dress, need_columns, plain, shorten
+from cxlib.plot.canvas import TOP, blank, dress, need_columns, plain, shorten
 from cxlib.plot.template import touchpoint_colour, translucent
 
 __all__ = ["sankey"]
 
 _COLUMNS = ("step", "from_touchpoint", "to_touchpoint", "journeys", "customers", "of_step")
 _LAST = ("(other)", "(open)", "(end)")  # below the touchpoints, in this order
-_THICKNESS, _PAD, _TOP, _BOTTOM = 14, 18, 96, 16  # pixels
+_THICKNESS, _PAD, _BOTTOM = 14, 18, 16  # pixels
 _LETTERS = 24  # a label longer than this meets the next column at 1,000 pixels
 
 
@@ -82,10 +82,11 @@ def sankey(
         subtitle=subtitle,
         description=description,
         height=int(nodes.attrs["height"]),
+        above=30,
         theme=theme,
         min_width=118 * nodes["position"].nunique(),
         kind="sankey",
-    ).update_layout(margin={"l": 16, "r": 20, "t": _TOP, "b": _BOTTOM})
+    ).update_layout(margin={"l": 16, "r": 20, "b": _BOTTOM})
 
 
 def _nodes(shown: pd.DataFrame) -> pd.DataFrame:
@@ -137,7 +138,7 @@ def _place(nodes: pd.DataFrame) -> pd.DataFrame:
         )
         y[column.index] = (tops + sizes / 2) / height
     placed = nodes.assign(x=nodes["position"].map(_columns_x(nodes)), y=y.clip(0.001, 0.999))
-    placed.attrs["height"] = height + _TOP + _BOTTOM
+    placed.attrs["height"] = height + TOP + _BOTTOM
     return placed
 
 
