@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cxlib import __version__
-from cxlib.errors import CxError
+from cxlib.errors import CxError, CxWarning
 
 if TYPE_CHECKING:
     from cxlib.engine.store import Snapshot
@@ -152,6 +154,7 @@ def main() -> None:
     """
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
+    warnings.showwarning = _show_warning
     try:
         # An option of the program is understood before and after the command.
         app([*["--debug"] * debug, *(text for text in arguments if text != "--debug")])
@@ -165,11 +168,26 @@ def main() -> None:
         sys.exit(1)
 
 
-def _simulate(workspace: Path, customers: int, seed: int) -> None:
-    from cxlib.demo import simulate_company
+def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+    """One sentence for what the user should know; other libraries' warnings stay out."""
+    if issubclass(category, CxWarning):
+        typer.echo(f"cxlib: {message}", err=True)
 
-    typer.echo(f"Simulating {customers:,} customers into {workspace} …", err=True)
-    simulate_company(workspace, customers=customers, seed=seed)
+
+def _simulate(workspace: Path, customers: int, seed: int) -> None:
+    from cxlib.demo import planted_truth, simulate_company
+
+    wanted = {"customers": customers, "seed": seed, "parameters": planted_truth().as_dict()}
+    truth = workspace / "truth" / "parameters.json"
+    if truth.is_file():
+        if json.loads(truth.read_text("utf-8")) == json.loads(json.dumps(wanted)):
+            return
+    elif (workspace / "exports").exists() or (workspace / "sources.yml").exists():
+        raise CxError(
+            f"'{workspace}' holds other exports than the demo company's; "
+            "choose another folder with --workspace"
+        )
+    simulate_company(workspace, customers=customers, seed=seed, progress=True)
 
 
 def _build(workspace: Path, *, sources: Path | None = None, exports: Path | None = None) -> None:

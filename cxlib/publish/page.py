@@ -195,14 +195,19 @@ def _figure(figure: dict[str, Any], number: int) -> str:
     layout = dict(figure.get("layout", {}))
     if layout.get("template") == _chart_templates()["light"]:
         del layout["template"]
-    meta = layout.get("meta") or {}
-    label = str(meta.get("description") or f"Chart {number}")
     content = _json(_rounded({"data": figure["data"], "layout": layout}))
+    meta = layout.get("meta") or {}
+    title = layout.get("title") or {}
+    subtitle = (title.get("subtitle") or {}).get("text", "")
+    text = meta.get("description")
+    caption = f"<figcaption>{escape(text)}</figcaption>" if text else ""
     return (
-        f'<figure class="chart" role="img" aria-label="{escape(label)}">'
+        '<figure class="chart">'
         f'<script type="application/json">{content}</script>'
-        f'<div id="chart-{number}" style="min-width:{int(meta.get("min_width", 0))}px"></div>'
-        "</figure>"
+        f'<p class="chart-title" hidden>{title.get("text", "")}<small>{subtitle}</small></p>'
+        '<div class="scroll">'
+        f'<div class="plot" id="chart-{number}" style="min-width:{meta.get("min_width", 0):g}px">'
+        f"</div></div>{caption}</figure>"
     )
 
 

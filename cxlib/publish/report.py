@@ -9,13 +9,14 @@ import json
 import os
 import platform
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cxlib.errors import CxError, unknown_name
+from cxlib.errors import CxError, CxWarning, unknown_name
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -68,6 +69,10 @@ class Report:
     path: Path
     manifest: Path
     reused: bool
+
+
+class _NotAnswerableError(CxError):
+    """A notebook says itself, by a CxError, that this workspace lacks what it needs."""
 
 
 def find_notebooks(names: Sequence[str | Path] = (), *, folder: Path | None = None) -> list[Path]:
@@ -152,6 +157,12 @@ def render_reports(
         When the workspace has no store, a notebook is not there or stops with an error, or no
         notebook has a parameter of that name.
 
+    Warns
+    -----
+    CxWarning
+        When a notebook that was not named itself raises CxError, which says that the workspace
+        lacks what it needs: it is left out.
+
     Examples
     --------
     >>> reports = render_reports("data/demo", ["tour"])  # doctest: +SKIP
@@ -162,7 +173,8 @@ def render_reports(
 
     from cxlib.publish.page import index_page
 
-    paths = find_notebooks(list(notebooks))
+    names = list(notebooks)
+    paths = find_notebooks(names)
     chosen = dict(parameters or {})
     taken = {path: set(_defaults(_read_notebook(path))) for path in paths}
     for name in chosen:
@@ -174,10 +186,17 @@ def render_reports(
         for path in paths:
             bar.set_postfix_str(path.stem)
             mine = {name: value for name, value in chosen.items() if name in taken[path]}
-            reports.append(
-                render_report(path, workspace, out=out, show_code=show_code, parameters=mine)
-            )
+            try:
+                reports.append(
+                    render_report(path, workspace, out=out, show_code=show_code, parameters=mine)
+                )
+            except _NotAnswerableError as error:
+                if names:
+                    raise
+                warnings.warn(f"left out: {error}", CxWarning, stacklevel=2)
             bar.update()
+    if not reports:
+        raise CxError(f"no notebook can be answered from '{workspace}'; the warnings say why")
     folder = reports[0].path.parent
     manifests = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
     _write(folder / "index.html", index_page(manifests))
@@ -380,6 +399,8 @@ def _execute(
             for index, cell in enumerate(ready.cells)
             if any(output.output_type == "error" for output in cell.get("outputs", []))
         )
+        if error.ename == CxError.__name__:
+            raise _NotAnswerableError(f"{path.name}: {error.evalue}") from error
         raise CxError(
             f"the notebook {path.name} stopped at cell {number} "
             f"({error.ename}: {error.evalue}); open it in JupyterLab to look"

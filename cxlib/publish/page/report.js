@@ -1,22 +1,47 @@
 // Draws every chart from the JSON inside it, in the colours that the reader's screen asks for.
-const templates = JSON.parse(document.getElementById("templates").textContent);
+const wantsDark = matchMedia("(prefers-color-scheme: dark)");
+const isNarrow = matchMedia("(max-width: 56rem)");
+const TITLE_HEIGHT = 52; // pixels that cxlib's charts keep for title and subtitle
 const config = {
   responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "",
   modeBarButtonsToRemove: ["lasso2d", "select2d"],
 };
-const wantsDark = matchMedia("(prefers-color-scheme: dark)");
 
 function draw(dark) {
+  const templates = JSON.parse(document.getElementById("templates").textContent);
   for (const chart of document.querySelectorAll(".chart")) {
     const figure = JSON.parse(chart.querySelector("script").textContent);
     const layout = figure.layout || {};
     // A figure that brings a template of its own keeps it.
     if (!layout.template) layout.template = dark ? templates.dark : templates.light;
-    Plotly.react(chart.querySelector("div"), figure.data, layout, config);
+    // A chart that must be scrolled sideways would scroll its title out of sight.
+    const outside = isNarrow.matches && layout.meta && layout.meta.min_width > chart.clientWidth;
+    chart.querySelector(".chart-title").hidden = !outside;
+    if (outside) {
+      delete layout.title;
+      layout.height -= TITLE_HEIGHT;
+      layout.margin = {...layout.margin, t: (layout.margin?.t ?? 84) - TITLE_HEIGHT};
+    }
+    Plotly.react(chart.querySelector(".plot"), figure.data, layout, config);
   }
 }
 
-draw(wantsDark.matches);
-wantsDark.addEventListener("change", () => draw(wantsDark.matches));
-addEventListener("beforeprint", () => draw(false));
-addEventListener("afterprint", () => draw(wantsDark.matches));
+// Columns of text read from the left, columns of numbers from the right.
+for (const table of document.querySelectorAll("table.dataframe")) {
+  const rows = [...table.tBodies[0].rows];
+  for (let column = 0; column < (rows[0] ? rows[0].cells.length : 0); column++) {
+    const cells = rows.map(row => row.cells[column]).filter(Boolean);
+    if (cells.every(cell => /^[-−+]?[\d.,]*\s*%?$|^(NaN|NaT|None|<NA>|inf|-inf)$/.test(cell.textContent.trim()))) continue;
+    for (const cell of [...cells, ...[...table.tHead.rows].map(row => row.cells[column])]) {
+      if (cell) cell.classList.add("text");
+    }
+  }
+}
+
+if (document.querySelector(".chart")) {
+  draw(wantsDark.matches);
+  wantsDark.addEventListener("change", () => draw(wantsDark.matches));
+  isNarrow.addEventListener("change", () => draw(wantsDark.matches));
+  addEventListener("beforeprint", () => draw(false));
+  addEventListener("afterprint", () => draw(wantsDark.matches));
+}
