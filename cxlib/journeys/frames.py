@@ -117,8 +117,14 @@ def _tidy_frame(frame: pd.DataFrame) -> pd.DataFrame:
 def _to_utc(times: pd.Series) -> pd.Series:
     if pd.api.types.is_numeric_dtype(times.dtype) and len(times):
         raise CxError("the column 'occurred_at' holds numbers; give datetimes or ISO 8601 text")
+    if pd.api.types.is_datetime64_any_dtype(times.dtype):
+        return times.dt.tz_localize("UTC") if times.dt.tz is None else times
     try:
         return pd.to_datetime(times, utc=True, format="ISO8601")
+    except pd.errors.OutOfBoundsDatetime:
+        # pandas reads text as nanoseconds, which end before 1678 and after 2262.
+        moments = [None if pd.isna(time) else parse_moment(time) for time in times]
+        return pd.Series(moments, index=times.index, dtype="datetime64[us]")
     except (ValueError, TypeError) as error:
         raise CxError(
             f"the column 'occurred_at' cannot be read as time ({error}); "
@@ -133,12 +139,14 @@ def _check_events(events: ir.Table, observed_until: datetime) -> None:
     found = events.aggregate(
         n=events.count(),
         ids=events.event_id.nunique(),
-        reserved=reserved.sum(),
-        late=late.sum(),
+        reserved=events.count(where=reserved),
+        late=events.count(where=late),
         latest=events.occurred_at.max(),
         **{f"null_{name}": events.count() - events[name].count() for name in required},
     ).to_pandas()
-    row = found.iloc[0].fillna(0)
+    row = found.iloc[0]
+    if not row["n"]:
+        return
     for name in required:
         if nulls := int(row[f"null_{name}"]):
             raise CxError(
