@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cxlib.demo.chunk import Chunk, Export
-from cxlib.demo.columns import as_ids, as_times, pick, where
+from cxlib.demo.columns import as_ids, as_times, at_day, pick, where
 from cxlib.demo.lives import DAY, HOUR, NEVER
 from cxlib.demo.parameters import CAUSES, CHANNELS, PLANS
 from cxlib.demo.people import write_email, write_name, write_phone
@@ -30,7 +30,7 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 _ANNUAL_PRICE = 0.90  # an annual contract costs this share of a monthly one
-_DUE = 10 * DAY
+_DUE, _FIRST_DUE = 10 * DAY, 17 * DAY  # after the period has begun
 
 
 def _prices(chunk: Chunk) -> NDArray[np.float64]:
@@ -38,7 +38,7 @@ def _prices(chunk: Chunk) -> NDArray[np.float64]:
     lives, customers = chunk.lives, chunk.customers
     base = np.array([plan.price for plan in PLANS])[customers.plan[lives.customer]]
     base = base * np.where(customers.annual[lives.customer], _ANNUAL_PRICE, 1.0)
-    rises = np.cumsum(lives.rises, axis=0) - lives.rises
+    rises: Ints = np.cumsum(lives.rises, axis=0) - lives.rises
     return np.round(base * (1 + chunk.truth.price_rise) ** rises, 2)
 
 
@@ -69,7 +69,7 @@ def billing_customers(chunk: Chunk) -> Export:
         "street": people.street.take(rows),
         "city": people.city.take(rows),
         "postcode": people.postcode.take(rows),
-        "customer_since": as_times(lives.started[life], style="date"),
+        "customer_since": chunk.times(lives.started[life], style="date"),
         "payment_method": pick(("card", "direct_debit"), customers.debit[who].astype(int)),
         "acquisition_channel": pick(CHANNELS, customers.channel[who]),
         "contract": pick(("monthly", "annual"), customers.annual[who].astype(int)),
@@ -97,8 +97,8 @@ def billing_subscriptions(chunk: Chunk) -> Export:
         "contract": pick(("monthly", "annual"), customers.annual[who].astype(int)),
         "price": pa.array(_prices(chunk)[0]),
         "sales_channel": where(lives.spell > 1, "web", pick(CHANNELS, customers.channel[who])),
-        "started_at": as_times(lives.started),
-        "ended_at": as_times(np.where(ended, lives.ended, 0), ~ended),
+        "started_at": chunk.times(lives.started),
+        "ended_at": chunk.times(lives.ended),
         "cancel_reason": pick((*CAUSES, "not_renewed"), lives.cause),
         "cancel_channel": pick(("web", "phone", "automatic"), np.where(ended, how, -1)),
     }
@@ -133,7 +133,8 @@ def _period_invoices(chunk: Chunk) -> dict[str, pa.Array]:
     kept = (np.maximum(opens, chunk.begin) <= chunk.end) & (opens + chunk.period > chunk.begin)
     period, life, opens = period[kept], life[kept], opens[kept]
     size, ended = life.size, lives.ended[life]
-    due = np.maximum(opens + _DUE, chunk.begin + DAY)
+    first = lives.first[life] + period == 0
+    due = np.maximum(opens + np.where(first, _FIRST_DUE, _DUE), chunk.begin + DAY)
     broke = lives.churned[period, life] & (lives.cause[life] == CAUSES.index("payment"))
     early, spread, wait = rng.random(size), rng.random(size), rng.random(size)
     # Who leaves because a payment failed has, in the period of leaving, one that failed.
@@ -146,12 +147,14 @@ def _period_invoices(chunk: Chunk) -> dict[str, pa.Array]:
     reminded_at = np.where(broke, failed_at + gap, reminded_at)
     settled_at = reminded_at + ((1 + 10 * wait) * DAY).astype(np.int64)
     settled = failed & ~broke & (settled_at < ended) & (settled_at <= chunk.end)
-    first = lives.first[life] + period == 0
-    paid_at = due - (early * np.where(first, 2, 8) * DAY).astype(np.int64)
+    paid_at = due - (early * np.where(first, 3, 8) * DAY).astype(np.int64)
+    paid_at = np.maximum(paid_at, chunk.begin)
     paid = ~failed & (paid_at < ended)
+    later = np.where(failed, ended > chunk.end, paid_at > chunk.end)
     status = np.select(
-        [settled, failed, paid & (paid_at <= chunk.end), paid_at > chunk.end], [1, 2, 0, 3], 4
+        [settled, failed & later, failed, paid & ~later, later], [1, 2, 3, 0, 4], default=5
     )
+    states = ("paid", "recovered", "overdue", "unpaid", "open", "credited")
     return {
         "life": life,
         "kind": pick(("regular", "first"), first.astype(int)),
@@ -159,7 +162,7 @@ def _period_invoices(chunk: Chunk) -> dict[str, pa.Array]:
         "currency": pick(["USD"], np.zeros(size, int)),
         "issued_at": as_times(np.maximum(opens, chunk.begin), style="date"),
         "due_at": as_times(due, style="date"),
-        "status": pick(("paid", "recovered", "unpaid", "open", "credited"), status),
+        "status": pick(states, status),
         "paid_at": chunk.times(paid_at, paid),
         "failed_at": chunk.times(failed_at, failed),
         "reminded_at": chunk.times(reminded_at, failed & (reminded_at < ended)),
@@ -186,7 +189,7 @@ def _extra_invoices(chunk: Chunk) -> dict[str, pa.Array]:
         "issued_at": as_times(bought_at, style="date"),
         "due_at": as_times(bought_at, style="date"),
         "status": pick(["paid"], np.zeros(life.size, int)),
-        "paid_at": as_times(bought_at),
+        "paid_at": chunk.times(bought_at),
         **{name: chunk.times(bought_at, nothing)
            for name in ("failed_at", "reminded_at", "settled_at")},
     }  # fmt: skip
@@ -240,8 +243,8 @@ def billing_renewals(chunk: Chunk, renewals: Renewals) -> Export:
         "billing_id": as_ids("B", chunk.account[life]),
         "subscription_id": as_ids("S", _subscription_numbers(chunk)[life]),
         "term": pa.array(term),
-        "offered_at": chunk.times(renewals.offered, np.ones(life.size, bool)),
-        "due_at": as_times(renewals.due),
+        "offered_at": chunk.times(renewals.offered, renewals.offered >= chunk.begin),
+        "due_at": as_times(at_day(renewals.due)),
         "decision": pick(("renewed", "declined"), renewals.decision),
         "decided_at": chunk.times(renewals.decided, decided),
         "price_before": pa.array(before),
@@ -305,5 +308,5 @@ def installations(chunk: Chunk, installed: Installations) -> Export:
     }
     for name in ("delivered", "booked", "rescheduled", "activated"):
         when = getattr(installed, name)
-        columns[f"{name}_at"] = chunk.times(when, when < NEVER)
+        columns[f"{name}_at"] = chunk.times(when)
     return Export("installations", columns, chunk.lives.customer[life])

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cxlib.demo.columns import as_times
+from cxlib.demo.columns import as_times, at_day
 from cxlib.demo.lives import DAY, Customers, Lives, draw_customers, draw_lives, seconds
 from cxlib.demo.parameters import PlantedTruth
 from cxlib.demo.people import Faults, People, draw_people
@@ -121,11 +121,20 @@ class Chunk:
         return (when >= self.begin) & (when <= self.end)
 
     def times(
-        self, when: NDArray[np.int64], happened: NDArray[np.bool_], *, style: str = "utc"
+        self,
+        when: NDArray[np.int64],
+        happened: NDArray[np.bool_] | None = None,
+        *,
+        style: str = "utc",
     ) -> pa.Array:
-        """Moments as text; null where it did not happen, or not in the window."""
-        happened = happened & self.seen(when)
-        return as_times(np.where(happened, when, 0), ~happened, style=style)
+        """Moments as a system writes them, at day; null where something did not happen.
+
+        What happens after the window, or never, is not known and null as well.
+        """
+        known = when <= self.end
+        if happened is not None:
+            known = known & happened
+        return as_times(at_day(np.where(known, when, 0)), ~known, style=style)
 
 
 def _stream(seed: int, number: int, name: str) -> np.random.Generator:

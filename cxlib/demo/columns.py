@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["as_ids", "as_times", "choose", "glue", "misspell", "pick", "where"]
+__all__ = ["as_ids", "as_times", "at_day", "choose", "glue", "misspell", "pick", "where"]
 
 _HOUR = 3_600
 
@@ -73,6 +73,21 @@ def where(
     texts = [pa.scalar(each, pa.string()) if not isinstance(each, pa.Array) else each
              for each in (yes, no)]  # fmt: skip
     return pc.if_else(pa.array(mask), *texts)
+
+
+def at_day(seconds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same moments on the same date, but between 11:00 and 24:00 UTC: day in New York.
+
+    The map is monotone and the same on every date, so orders stay as they are, and so do spans of
+    whole days.
+
+    Examples
+    --------
+    >>> (at_day(np.array([0, 43_200, 86_399])) / 3_600).round(2).tolist()
+    [11.0, 17.5, 24.0]
+    """
+    date, time = np.divmod(seconds, 24 * _HOUR)
+    return date * 24 * _HOUR + 11 * _HOUR + time * 13 // 24
 
 
 def as_times(

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from cxlib.demo.chunk import CHUNK, Chunk, Export
-from cxlib.demo.columns import as_ids, as_times, choose, misspell, pick, where
+from cxlib.demo.columns import as_ids, choose, misspell, pick, where
 from cxlib.demo.lives import DAY
 from cxlib.demo.parameters import CHANNELS
 from cxlib.demo.people import write_email, write_phone
@@ -19,7 +19,9 @@ _SCRAMBLE, _PRIME = 5_698_487, 99_999_989
 def crm_contacts(chunk: Chunk) -> Export:
     """Contacts: every customer, a fifth of the prospects, and duplicates of either."""
     rng, faults, people = chunk.stream("crm_contacts"), chunk.faults, chunk.people
-    leads = CHUNK + np.flatnonzero(rng.random(chunk.prospects) < 0.2)
+    leads = CHUNK + np.flatnonzero(
+        rng.random(chunk.prospects) < chunk.truth.shopping["prospect_in_crm"]
+    )
     once = np.concatenate([np.arange(CHUNK), leads])
     twice = once[rng.random(once.size) < faults.crm_duplicate]
     who = np.concatenate([once, twice])
@@ -50,8 +52,8 @@ def crm_contacts(chunk: Chunk) -> Export:
         "birth_date": born,
         "lead_source": source,
         "consent": pick(("no", "yes"), (rng.random(size) < 0.7).astype(int)),
-        "created_at": as_times(created, style="us_date"),
-        "talked_to_sales_at": as_times(created, copy | _silent(source)),
+        "created_at": chunk.times(created, style="us_date"),
+        "talked_to_sales_at": chunk.times(created, ~copy & ~_silent(source)),
     }
     return Export("crm_contacts", columns, who, "contact_id")
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxlib.demo.parameters import CAUSES, CHANNELS, PLANS, PlantedTruth
+from cxlib.demo.columns import choose
+from cxlib.demo.parameters import CAUSES, CHANNELS, PLANS, TOPICS, PlantedTruth
 
 __all__ = [
     "DAY",
     "HOUR",
     "NEVER",
     "NOT_RENEWED",
-    "TOPICS",
     "Customers",
     "Lives",
     "draw_customers",
@@ -31,9 +31,36 @@ DAY = 86_400
 NEVER = np.int64(2**62)
 NOT_RENEWED = len(CAUSES)
 """Code of the end of a contract that was not renewed, after the codes of CAUSES."""
-TOPICS = ("technical", "billing", "moving", "cancellation", "complaint")
 _TIERS = ("low", "middle", "high")
 _MOST_SPELLS = 3
+_CHANCES = [
+    "cause",
+    "fail",
+    "need",
+    "topic",
+    "try",
+    "deflect",
+    "escalate",
+    "further",
+    "solve",
+    "decline",
+    "rise",
+]
+_FLAGS = [
+    "at_risk",
+    "churned",
+    "failed_before",
+    "handoffs_before",
+    "low_before",
+    "failed",
+    "tried",
+    "deflected",
+    "ticket",
+    "solved",
+    "due",
+    "declined",
+    "rises",
+]
 
 
 def seconds(moment: object) -> int:
@@ -138,11 +165,6 @@ class Lives:
     rises: Flags
 
 
-def _choose(rng: np.random.Generator, shares: object, size: int) -> Ints:
-    edges = np.cumsum(np.asarray(shares, dtype=float))
-    return np.searchsorted(edges[:-1], rng.random(size) * edges[-1], side="right")
-
-
 def draw_customers(rng: np.random.Generator, size: int, truth: PlantedTruth) -> Customers:
     """Facts about the customers of one chunk.
 
@@ -168,7 +190,7 @@ def draw_customers(rng: np.random.Generator, size: int, truth: PlantedTruth) -> 
     True
     """
     begin, end = seconds(truth.window_start), seconds(truth.observed_until)
-    channel = _choose(rng, [truth.channel_shares[name] for name in CHANNELS], size)
+    channel = choose(rng, [truth.channel_shares[name] for name in CHANNELS], size)
     tiers = np.cumsum([truth.tier_shares[name] for name in CHANNELS], axis=1)
     plan = (rng.random((size, 1)) > tiers[channel, :-1]).sum(axis=1)
     annual = rng.random(size) < np.array([truth.annual_share[name] for name in CHANNELS])[channel]
@@ -190,7 +212,7 @@ def draw_customers(rng: np.random.Generator, size: int, truth: PlantedTruth) -> 
         started=started,
         technician=technician,
         rescheduled=technician & (rng.random(size) < truth.reschedule_share),
-        trait=rng.normal(0.30, 0.42, size),
+        trait=rng.normal(*truth.usual_mood, size),
         # Who has renewed n terms already has the Beta distribution of those who did.
         decline=rng.beta(a, b + np.where(legacy, terms, 0)),
         purchase_rate=rng.gamma(shape, 1 / rate, size),
@@ -288,9 +310,7 @@ class _Run:
         self.lives = _blank(who, spell, started, first, rescheduled, self.periods)
         shape = (self.periods, who.size)
         self.patience, self.noise = rng.exponential(size=shape), rng.normal(size=shape)
-        uses = ("cause", "fail", "need", "topic", "try", "deflect", "escalate", "further")
-        uses += ("solve", "decline", "rise")
-        self.chance = {use: rng.random(shape) for use in uses}
+        self.chance = {use: rng.random(shape) for use in _CHANCES}
         self.fixed = self._log_hazard(self._fixed_conditions())
         bands = sorted(truth.baseline_hazard)
         self.bands, self.base = np.array(bands), np.log([truth.baseline_hazard[k] for k in bands])
@@ -372,39 +392,44 @@ class _Run:
         lives.failed[period] = lives.at_risk[period] & (self.chance["fail"][period] < share)
 
     def _seek_help(self, period: int, number: Ints, opens: Ints) -> None:
+        """Who needs help, tries self-service, opens a ticket, and is handed on."""
         lives, truth, failed = self.lives, self.truth, self.lives.failed[period]
         chance = {use: draw[period] for use, draw in self.chance.items()}
         late = (opens >= seconds(truth.drift_at)).astype(int)
-        share = truth.help_share + truth.help_more["first_period"] * (number == 0)
-        share = share + truth.help_more["failed_payment"] * failed
-        share = share + truth.help_more["rescheduled_installation"] * (
-            lives.rescheduled & (number == 0)
-        )
+        more, first = truth.help_more, number == 0
+        share = truth.help_share + more["first_period"] * first + more["failed_payment"] * failed
+        share = share + more["rescheduled_installation"] * (lives.rescheduled & first)
         need = lives.at_risk[period] & (chance["need"] < share)
-        edges = np.where(failed[:, None], (0.20, 0.96, 0.97, 1.0), (0.62, 0.86, 0.91, 1.0))
-        topic = (chance["topic"][:, None] > edges[:, :-1]).sum(axis=1)
-        tried = need & (topic < 3) & (chance["try"] < truth.self_service_share)
+        shares = np.where(failed[:, None], truth.topic_shares_failed, truth.topic_shares)
+        topic = (chance["topic"][:, None] > np.cumsum(shares, axis=1)[:, :-1]).sum(axis=1)
+        leaving = topic == TOPICS.index("cancellation")
+        tried = need & ~leaving & (chance["try"] < truth.self_service_share)
         deflected = tried & (chance["deflect"] < np.array(truth.deflection)[late])
         ticket = need & ~deflected
-        handed_on = ticket & (
-            (chance["escalate"] < np.array(truth.escalation)[late]) | (topic == 3)
-        )
+        handed_on = ticket & (leaving | (chance["escalate"] < np.array(truth.escalation)[late]))
         further = np.searchsorted(np.cumsum(truth.further_handoffs)[:-1], chance["further"])
-        handoffs = np.where(handed_on, 1 + np.where(topic == 3, 0, further), 0)
+        handoffs = np.where(handed_on, 1 + np.where(leaving, 0, further), 0)
+        at_once, per_handoff = truth.solved_share
         lives.topic[period] = np.where(need, topic, -1)
         lives.tried[period], lives.deflected[period] = tried, deflected
         lives.ticket[period], lives.handoffs[period] = ticket, handoffs
-        lives.solved[period] = ticket & (chance["solve"] < 0.94 - 0.12 * handoffs)
+        lives.solved[period] = ticket & (chance["solve"] < at_once + per_handoff * handoffs)
 
     def _feel(self, period: int, number: Ints) -> None:
         """The mood returns to what it usually is, unless something happens."""
-        lives = self.lives
+        lives, truth = self.lives, self.truth
         ticket, solved = lives.ticket[period], lives.solved[period]
-        mood = 0.6 * self.now + 0.4 * self.trait + 0.14 * self.noise[period]
-        mood += 0.10 * solved - 0.45 * (ticket & ~solved) - 0.20 * lives.handoffs[period]
-        mood -= 0.15 * lives.failed[period] + 0.40 * (lives.rescheduled & (number == 0))
-        self.now = mood
-        lives.mood[period] = mood
+        happened = {
+            "solved": solved,
+            "unsolved": ticket & ~solved,
+            "handoff": lives.handoffs[period],
+            "failed_payment": lives.failed[period],
+            "rescheduled_installation": lives.rescheduled & (number == 0),
+        }
+        mood = truth.mood_memory * self.now + (1 - truth.mood_memory) * self.trait
+        mood += truth.mood_noise * self.noise[period]
+        self.now = mood + sum(truth.mood_effects[name] * met for name, met in happened.items())
+        lives.mood[period] = self.now
 
     def _renew(self, period: int, number: Ints, opens: Ints) -> None:
         lives, closes = self.lives, opens + self.length
@@ -421,8 +446,6 @@ def _blank(
     who: Ints, spell: int, started: Ints, first: Ints, rescheduled: Flags, periods: int
 ) -> Lives:
     shape = (periods, who.size)
-    flags = ("at_risk", "churned", "failed_before", "handoffs_before", "low_before", "failed")
-    flags += ("tried", "deflected", "ticket", "solved", "due", "declined", "rises")
     return Lives(
         customer=who,
         spell=np.full(who.size, spell),
@@ -435,5 +458,5 @@ def _blank(
         mood=np.zeros(shape),
         topic=np.full(shape, -1, np.int64),
         handoffs=np.zeros(shape, np.int64),
-        **{name: np.zeros(shape, bool) for name in flags},
+        **{name: np.zeros(shape, bool) for name in _FLAGS},
     )

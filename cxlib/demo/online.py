@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from cxlib.demo.chunk import CHUNK, Chunk, Export
-from cxlib.demo.columns import as_ids, as_times, choose, pick, where
-from cxlib.demo.lives import DAY, HOUR, NEVER, NOT_RENEWED
-from cxlib.demo.parameters import CAUSES
+from cxlib.demo.columns import as_ids, choose, pick, where
+from cxlib.demo.lives import DAY, HOUR, NEVER
+from cxlib.demo.parameters import CAUSES, CHANNELS
 from cxlib.demo.support import Answers, Tickets
 
 __all__ = ["PAGES", "SCREENS", "Visits", "app_events", "draw_visits", "web_events", "web_visitors"]
@@ -80,7 +81,7 @@ class _Sessions:
         self,
         person: Ints,
         start: Ints,
-        pages: Sequence[tuple[str, float | Floats]],
+        pages: Sequence[tuple[str, Any]],
         *,
         device: Ints | int = 0,
         signed_in: Flags | bool = False,
@@ -110,8 +111,9 @@ def draw_visits(chunk: Chunk, tickets: Tickets) -> Visits:
     _shop(chunk, sessions)
     _look_around(chunk, sessions)
     _help_themselves(chunk, sessions, tickets)
-    _leave_or_return(chunk, sessions)
-    _read_account(chunk, sessions)
+    _decide_to_leave(chunk, sessions)
+    _return(chunk, sessions)
+    _now_and_then(chunk, sessions, 0.18, [("account", 0.9), ("news", 0.25)])
     person, device, when, page, session, signed_in = (
         np.concatenate(part) for part in zip(*sessions.rows, strict=True)
     )
@@ -130,49 +132,44 @@ def _days(rng: np.random.Generator, least: float, most: float, size: int) -> Int
     return ((least + (most - least) * rng.random(size)) * DAY).astype(np.int64)
 
 
+_CHECK_OUT = (("home", 0.25), ("plans", 0.6), ("coverage", 0.6), ("checkout", 1.0))
 _LOOK = (("campaign", 0.35), ("home", 0.85), ("plans", 0.65), ("reviews", 0.18), ("coverage", 0.15))
 
 
 def _shop(chunk: Chunk, sessions: _Sessions) -> None:
     """What buyers do on the website before they sign up."""
-    rng, lives, customers = sessions.rng, chunk.lives, chunk.customers
-    person = np.arange(CHUNK)
-    online, bought = customers.channel == 0, lives.started[:CHUNK]
-    looks = rng.random(CHUNK) < np.where(online, 0.85, 0.45)
+    rng, share, bought = sessions.rng, chunk.truth.shopping, chunk.lives.started[:CHUNK]
+    person, online = np.arange(CHUNK), chunk.customers.channel == CHANNELS.index("web")
+    looks = rng.random(CHUNK) < np.where(online, share["looks_online"], share["looks_elsewhere"])
     back = np.minimum(0.4 + rng.exponential(5.0, CHUNK), 25)
-    start = bought - (back * DAY).astype(np.int64)
-    sessions.add(person[looks], start[looks], _LOOK)
-    again = online & (rng.random(CHUNK) < 0.22)
+    sessions.add(person[looks], (bought - (back * DAY).astype(np.int64))[looks], _LOOK)
+    again = online & (rng.random(CHUNK) < share["leaves_first_checkout"])
     earlier = bought - _days(rng, 0.2, 4, CHUNK)
-    pages = (("home", 0.2), ("plans", 0.7), ("coverage", 0.4), ("checkout", 1.0))
-    sessions.add(person[again], earlier[again], pages, signed_in=True)
-    now = bought - 15 * 60 - 5
-    pages = (("home", 0.25), ("plans", 0.6), ("coverage", 0.65), ("checkout", 1.0))
-    sessions.add(person[online], now[online], pages, signed_in=True)
-    other = ~online & (rng.random(CHUNK) < 0.5)
-    sessions.add(
-        person[other], (bought + DAY)[other], (("account", 1.0), ("news", 0.2)), signed_in=True
-    )
-    # Who looked around before buying elsewhere signs in with the same device later.
-    missed = ~online & looks & ~other
-    sessions.add(person[missed], (bought + 2 * DAY)[missed], (("account", 1.0),), signed_in=True)
+    sessions.add(person[again], earlier[again], _CHECK_OUT, signed_in=True)
+    # Sixteen minutes: longer than the pages before the checkout take.
+    sessions.add(person[online], bought[online] - 960, _CHECK_OUT, signed_in=True)
+    # Who bought elsewhere signs in afterwards, with the device that looked around before.
+    after = np.where(online, NEVER, bought + _days(rng, 0.5, 2, CHUNK))
+    visits = ~online & (looks | (rng.random(CHUNK) < 0.5))
+    sessions.add(person[visits], after[visits], (("account", 1.0), ("news", 0.2)), signed_in=True)
 
 
 def _look_around(chunk: Chunk, sessions: _Sessions) -> None:
     """What prospects do: most only look, some stop at the checkout."""
-    rng, size = sessions.rng, chunk.prospects
+    rng, size, share = sessions.rng, chunk.prospects, chunk.truth.shopping
     person = CHUNK + np.arange(size)
     start = chunk.begin + (rng.random(size) * (chunk.end - chunk.begin)).astype(np.int64)
     sessions.add(person, start, _LOOK)
-    returns = rng.random(size) < 0.45
+    returns = rng.random(size) < share["prospect_returns"]
     later = start + _days(rng, 0.5, 8, size)
     pages = (("home", 0.5), ("plans", 0.7), ("coverage", 0.6))
     sessions.add(person[returns], later[returns], pages)
-    tries = rng.random(size) < np.where(returns, 0.65, 0.30)
+    tries = rng.random(size) < np.where(
+        returns, share["prospect_tries_after_return"], share["prospect_tries"]
+    )
     at = np.where(returns, later, start) + _days(rng, 0.02, 1.5, size)
-    named = rng.random(size) < 0.6
-    pages = (("plans", 0.5), ("coverage", 0.5), ("checkout", 1.0))
-    sessions.add(person[tries], at[tries], pages, signed_in=named[tries])
+    named = rng.random(size) < share["prospect_names_e_mail"]
+    sessions.add(person[tries], at[tries], _CHECK_OUT, signed_in=named[tries])
 
 
 def _help_themselves(chunk: Chunk, sessions: _Sessions, tickets: Tickets) -> None:
@@ -195,48 +192,46 @@ def _help_themselves(chunk: Chunk, sessions: _Sessions, tickets: Tickets) -> Non
     sessions.add(lives.customer[life], at, pages, device=device, signed_in=True)
 
 
-def _leave_or_return(chunk: Chunk, sessions: _Sessions) -> None:
-    """What customers look at once they have decided to leave, and before they come back."""
+def _decide_to_leave(chunk: Chunk, sessions: _Sessions) -> None:
+    """What customers look at once they have decided to leave, and now and then without that."""
     rng, lives, truth = sessions.rng, chunk.lives, chunk.truth
-    size = lives.customer.size
-    left = lives.ended < NEVER
-    cause = {name: lives.cause == code for code, name in enumerate(CAUSES)}
-    at = lives.ended - _days(rng, 0.05, 9, size)
-    at[left] = np.maximum(at[left], chunk.last_opens(np.flatnonzero(left)) + HOUR)
-    at[left] = np.minimum(at[left], lives.ended[left] - 900)
+    life = np.flatnonzero(lives.ended < NEVER)
+    at = lives.ended[life] - _days(rng, 0.05, 9, life.size)
+    # Never in the period before: what comes before the decision cannot be a sign of it.
+    at = np.clip(at, chunk.last_opens(life) + HOUR, lives.ended[life] - 900)
     usual, leaving = truth.decoy_share
-    prices = np.where(cause["price"], 0.5, np.where(lives.cause == NOT_RENEWED, 0.35, 0.05))
-    pages = (
-        ("plans", prices),
-        ("move", np.where(cause["moved"], 0.6, 0.0)),
-        ("terms", np.where(cause["payment"], 0.0, leaving)),
-    )
-    sessions.add(
-        lives.customer[left],
-        at[left],
-        [(page, np.asarray(share)[left] if np.ndim(share) else share) for page, share in pages],
-        signed_in=True,
-    )
-    for page, share in (("terms", usual), ("move", 0.003), ("plans", 0.008)):
-        period, life = np.nonzero(lives.at_risk & (rng.random(lives.at_risk.shape) < share))
-        when = chunk.opens(period, life) + _days(rng, 0, chunk.truth.period_days, life.size)
-        here = when < lives.ended[life]
-        sessions.add(lives.customer[life[here]], when[here], ((page, 1.0),), signed_in=True)
-    back = (lives.spell > 1) & (rng.random(size) < 0.8)
-    when = lives.started - _days(rng, 0.02, 6, size)
-    pages = (("home", 0.7), ("plans", 0.75), ("coverage", 0.1), ("checkout", 0.5))
-    sessions.add(lives.customer[back], when[back], pages, signed_in=True)
+    reasons = (*CAUSES, "not_renewed")
+    shares = {
+        page: np.array([truth.last_signs.get(reason, {}).get(page, 0.0) for reason in reasons])
+        for page in ("plans", "move")
+    }
+    shares["terms"] = np.array([0.0 if reason == "payment" else leaving for reason in reasons])
+    pages = [(page, share[lives.cause[life]]) for page, share in shares.items()]
+    sessions.add(lives.customer[life], at, pages, signed_in=True)
+    for page, share in {"terms": usual, **truth.usual_signs}.items():
+        _now_and_then(chunk, sessions, share, [(page, 1.0)])
 
 
-def _read_account(chunk: Chunk, sessions: _Sessions) -> None:
-    """Routine visits, which say little."""
+def _return(chunk: Chunk, sessions: _Sessions) -> None:
+    """What customers look at before they come back."""
     rng, lives = sessions.rng, chunk.lives
-    period, life = np.nonzero(lives.at_risk & (rng.random(lives.at_risk.shape) < 0.18))
+    life = np.flatnonzero((lives.spell > 1) & (rng.random(lives.spell.size) < 0.8))
+    when = lives.started[life] - _days(rng, 0.02, 6, life.size)
+    pages = (("home", 0.7), ("plans", 0.75), ("coverage", 0.1), ("checkout", 0.5))
+    sessions.add(lives.customer[life], when, pages, signed_in=True)
+
+
+def _now_and_then(
+    chunk: Chunk, sessions: _Sessions, share: float, pages: Sequence[tuple[str, float]]
+) -> None:
+    """Visits of customers at any time, in a share of the billing periods."""
+    rng, lives = sessions.rng, chunk.lives
+    period, life = np.nonzero(lives.at_risk & (rng.random(lives.at_risk.shape) < share))
     when = chunk.opens(period, life) + _days(rng, 0, chunk.truth.period_days, life.size)
+    device = (rng.random(life.size) < 0.35).astype(np.int64)
     here = when < lives.ended[life]
-    device = (rng.random(life.size) < 0.35).astype(np.int64)[here]
-    pages = (("account", 0.9), ("news", 0.25))
-    sessions.add(lives.customer[life[here]], when[here], pages, device=device, signed_in=True)
+    who = lives.customer[life[here]]
+    sessions.add(who, when[here], pages, device=device[here], signed_in=True)
 
 
 def _visitor_ids(chunk: Chunk, person: Ints, device: Ints) -> pa.Array:
@@ -254,8 +249,8 @@ def web_visitors(chunk: Chunk, visits: Visits) -> Export:
     columns = {
         "visitor_id": ids,
         "profile": where(known, chunk.people.email.take(pa.array(person)), ids),
-        "first_seen_at": as_times(visits.when[first], style="z"),
-        "signed_in_at": chunk.times(known_at, known, style="z"),
+        "first_seen_at": chunk.times(visits.when[first], style="z"),
+        "signed_in_at": chunk.times(known_at, style="z"),
     }
     return Export("web_visitors", columns, person, "visitor_id")
 
@@ -273,7 +268,7 @@ def web_events(chunk: Chunk, visits: Visits) -> Export:
         "session_id": as_ids("N", session, 10),
         "email": chunk.people.email.take(rows),
         "page": pick(PAGES, visits.page),
-        "viewed_at": as_times(visits.when, style="z"),
+        "viewed_at": chunk.times(visits.when, style="z"),
     }
     return Export("web_events", columns, visits.person)
 
@@ -281,7 +276,7 @@ def web_events(chunk: Chunk, visits: Visits) -> Export:
 def app_events(chunk: Chunk, tickets: Tickets, answers: Answers) -> Export:
     """Screens of the app, with New York time and its offset."""
     rng, lives = chunk.stream("app_events"), chunk.lives
-    users = (rng.random(CHUNK) < 0.65)[lives.customer]
+    users = (rng.random(CHUNK) < chunk.truth.app_users)[lives.customer]
     rows: list[tuple[Ints, Ints, Ints]] = []
 
     def add(life: Ints, when: Ints, screen: str | Ints) -> None:
@@ -317,6 +312,6 @@ def app_events(chunk: Chunk, tickets: Tickets, answers: Answers) -> Export:
         "login": chunk.people.email.take(pa.array(who)),
         "screen": pick(SCREENS, screen),
         "platform": pick(("ios", "android"), who % 2),
-        "opened_at": as_times(when, style="offset"),
+        "opened_at": chunk.times(when, style="offset"),
     }
     return Export("app_events", columns, who, "app_user_id")

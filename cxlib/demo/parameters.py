@@ -10,13 +10,42 @@ from typing import Any
 
 from cxlib.errors import CxError, unknown_name
 
-__all__ = ["CAUSES", "CHANNELS", "PLANS", "Plan", "PlantedTruth", "planted_truth"]
+__all__ = [
+    "CAUSES",
+    "CHANNELS",
+    "CONDITIONS",
+    "PLANS",
+    "TOPICS",
+    "Plan",
+    "PlantedTruth",
+    "planted_truth",
+]
 
 CAUSES = ("price", "service", "moved", "payment")
 """Why a customer leaves within a billing period. A contract that is not renewed ends apart."""
 
 CHANNELS = ("web", "partner", "referral", "field_sales", "phone")
 """How a customer was acquired; the first is the reference."""
+
+CONDITIONS = (
+    "annual_contract",
+    "channel_partner",
+    "channel_referral",
+    "channel_field_sales",
+    "channel_phone",
+    "tier_middle",
+    "tier_high",
+    "returned",
+    "rescheduled_installation",
+    "failed_payment",
+    "two_handoffs",
+    "low_sentiment",
+    "checked_contract_terms",
+)
+"""What may raise or lower the hazard of leaving."""
+
+TOPICS = ("technical", "billing", "moving", "cancellation", "complaint")
+"""What a ticket is about."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +70,10 @@ PLANS = (
     Plan("Fiber 500 + TV", "internet_tv", "middle", 59.0),
     Plan("Fiber 1000 + TV", "internet_tv", "high", 79.0),
 )
+
+
+_START, _END = datetime(2022, 1, 1), datetime(2024, 12, 31, 23, 59, 59)
+_DRIFT = datetime(2024, 3, 1)
 
 
 def _stated(default: Any, unit: str, meaning: str) -> Any:
@@ -95,11 +128,9 @@ class PlantedTruth:
     1.0
     """
 
-    window_start: datetime = _stated(datetime(2022, 1, 1), "UTC", "first moment of the exports")
-    observed_until: datetime = _stated(
-        datetime(2024, 12, 31, 23, 59, 59), "UTC", "last moment of the exports"
-    )
-    drift_at: datetime = _stated(datetime(2024, 3, 1), "UTC", "when service changes")
+    window_start: datetime = _stated(_START, "UTC", "start of the window")  # noqa: RUF009
+    observed_until: datetime = _stated(_END, "UTC", "end of the window")  # noqa: RUF009
+    drift_at: datetime = _stated(_DRIFT, "UTC", "when service gets worse")  # noqa: RUF009
 
     period_days: int = _stated(30, "days", "length of a billing period")
     term_periods: int = _stated(12, "billing periods", "length of an annual contract")
@@ -208,7 +239,15 @@ class PlantedTruth:
         "added per billing period",
         "what makes them need help more often",
     )
-    self_service_share: float = _stated(0.70, "share", "who tries self-service first")
+    topic_shares: tuple[float, ...] = _stated(
+        (0.62, 0.24, 0.05, 0.09), "share", "technical, billing, moving, cancellation"
+    )
+    topic_shares_failed: tuple[float, ...] = _stated(
+        (0.20, 0.76, 0.01, 0.03), "share", "the same in a period whose payment failed"
+    )
+    self_service_share: float = _stated(
+        0.70, "share", "who tries self-service first (never about a cancellation)"
+    )
     deflection: tuple[float, float] = _stated(
         (0.58, 0.38), "share before, after the drift", "self-service that solves the matter"
     )
@@ -219,7 +258,77 @@ class PlantedTruth:
         (0.45, 0.33, 0.22), "share", "1, 2 or 3 handoffs of a ticket that is handed on"
     )
     handoff_median_hours: float = _stated(20.0, "hours", "median wait for each handoff")
+    solved_share: tuple[float, float] = _stated(
+        (0.94, -0.12), "share; per handoff", "tickets that are solved at once"
+    )
+
+    usual_mood: tuple[float, float] = _stated(
+        (0.30, 0.42), "mean, standard deviation", "a customer's usual mood, -1 to 1 or so"
+    )
+    mood_memory: float = _stated(0.60, "share", "of the last mood that is left after a period")
+    mood_noise: float = _stated(0.14, "mood", "standard deviation of a period's own mood")
+    mood_effects: Mapping[str, float] = _stated(
+        {
+            "solved": 0.10,
+            "unsolved": -0.45,
+            "handoff": -0.20,
+            "failed_payment": -0.15,
+            "rescheduled_installation": -0.40,
+        },
+        "mood",
+        "added to the mood of the period, for each handoff or event",
+    )
     low_sentiment_below: float = _stated(-0.45, "mood", "a mood below this is low_sentiment")
+    answer_shares: Mapping[str, float] = _stated(
+        {"nps_half_year": 0.16, "nps_renewal": 0.35, "csat": 0.32, "ces": 0.30},
+        "share",
+        "who answers a survey",
+    )
+    nps_score: tuple[float, float, float] = _stated(
+        (7.4, 2.4, 1.2), "score; per mood; standard deviation", "NPS, rounded into 0 to 10"
+    )
+    csat_score: tuple[float, ...] = _stated(
+        (4.2, -1.9, -0.35, 0.7, 0.7),
+        "score; unsolved; per handoff; per mood; standard deviation",
+        "CSAT, rounded into 1 to 5",
+    )
+    ces_score: tuple[float, float, float] = _stated(
+        (5.9, -2.6, 1.0),
+        "score; rescheduled installation; standard deviation",
+        "CES, rounded into 1 to 7 (7 is easiest)",
+    )
+
+    shopping: Mapping[str, float] = _stated(
+        {
+            "looks_online": 0.85,
+            "looks_elsewhere": 0.45,
+            "leaves_first_checkout": 0.22,
+            "prospect_returns": 0.45,
+            "prospect_tries_after_return": 0.65,
+            "prospect_tries": 0.30,
+            "prospect_names_e_mail": 0.60,
+            "prospect_in_crm": 0.20,
+        },
+        "share",
+        "buyers by channel and prospects who do this before they buy or give up",
+    )
+    app_users: float = _stated(0.65, "share", "customers who use the app")
+    last_signs: Mapping[str, Mapping[str, float]] = _stated(
+        {
+            "price": {"plans": 0.50, "cancellation_ticket": 0.35},
+            "service": {"plans": 0.05, "complaint_ticket": 0.45},
+            "moved": {"plans": 0.05, "move": 0.60},
+            "payment": {"plans": 0.05},
+            "not_renewed": {"plans": 0.35, "cancellation_ticket": 0.25},
+        },
+        "share",
+        "what customers do between the decision to leave and leaving, by cause: never a reason",
+    )
+    usual_signs: Mapping[str, float] = _stated(
+        {"plans": 0.008, "move": 0.003},
+        "per billing period",
+        "who does the same without leaving",
+    )
     decoy_share: tuple[float, float] = _stated(
         (0.010, 0.60),
         "per billing period; of who has decided to leave",
@@ -227,7 +336,7 @@ class PlantedTruth:
     )
 
     purchase_rate: tuple[float, float] = _stated(
-        (0.60, 5.50), "shape; rate in billing periods", "gamma-distributed rate of extra purchases"
+        (0.60, 10.0), "shape; rate in billing periods", "gamma-distributed rate of extra purchases"
     )
     purchase_value: tuple[float, float, float] = _stated(
         (6.0, 4.0, 9.0),
@@ -235,14 +344,15 @@ class PlantedTruth:
         "gamma-gamma value of an extra purchase, independent of how often",
     )
 
-    def __post_init__(self) -> None:
-        known = PlantedTruth.__dataclass_fields__["hazard_ratios"].default_factory()  # type: ignore[misc]
+    def __post_init__(self) -> None:  # noqa: D105
         for name in [*self.hazard_ratios, *self.cause_odds]:
-            if name not in known:
-                raise unknown_name("condition", name, known)
-        low, high = self.decoy_share
-        if not self.window_start < self.drift_at < self.observed_until or low > high:
-            raise CxError("the window must start before the drift, and the drift before its end")
+            if name not in CONDITIONS:
+                raise unknown_name("condition", name, CONDITIONS)
+        if not self.window_start < self.drift_at < self.observed_until:
+            raise CxError(
+                f"the drift at {self.drift_at} lies outside the window from {self.window_start} "
+                f"to {self.observed_until}; set drift_at inside"
+            )
 
     def hazard_ratio(self, condition: str) -> float:
         """Factor on the hazard of leaving; 1.0 for a condition that is not stated.

@@ -41,6 +41,8 @@ class Faults:
         Returning customers who get a second billing account.
     unformatted_email
         E-mails in capitals or with blanks around them, in every system.
+    clock_behind
+        Handoffs that are written down a day early.
     bad_date, no_key, repeated_row
         Rows that an import must refuse, in each large export: a date that is none, no customer,
         a row that stands there twice.
@@ -69,6 +71,7 @@ class Faults:
     ticket_generic_email: float = 0.003
     survey_other_email: float = 0.01
     new_account: float = 0.30
+    clock_behind: float = 0.006
     bad_date: float = 0.001
     no_key: float = 0.001
     repeated_row: float = 0.001

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +11,9 @@ from numpy.typing import NDArray
 
 from cxlib.demo.billing import Installations, Renewals
 from cxlib.demo.chunk import Chunk, Export
-from cxlib.demo.columns import as_ids, as_times, choose, glue, pick
-from cxlib.demo.lives import DAY, HOUR, NEVER, NOT_RENEWED, TOPICS
-from cxlib.demo.parameters import CAUSES
+from cxlib.demo.columns import as_ids, choose, glue, pick
+from cxlib.demo.lives import DAY, HOUR, NEVER
+from cxlib.demo.parameters import CAUSES, TOPICS
 from cxlib.demo.people import write_email, write_name, write_phone
 from cxlib.demo.words import COMMENTS, TICKET_DETAILS, TICKET_OPENINGS
 
@@ -43,6 +44,7 @@ _ROUTES = np.array(
     ]
 )
 _LONGEST_WAIT = 56 * HOUR
+_LONGEST = 3 * _LONGEST_WAIT + 36 * HOUR
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Tickets:
     Examples
     --------
     >>> one = np.array([0])
-    >>> Tickets(one, one, one, one, one, one > 0, one.astype(float), one, one, one).topic.tolist()
+    >>> Tickets(one, one, one, one, one, one, one, one, one, one, one).topic.tolist()
     [0]
     """
 
@@ -66,83 +68,87 @@ class Tickets:
     solved: Ints
     closed: Ints
     reopened: Ints
-    moved: Ints | None = None
+    moved: Ints
 
 
 def draw_tickets(chunk: Chunk) -> Tickets:
     """Tickets: those of the planted process, and those of customers who have decided to leave."""
-    rng, lives = chunk.stream("draw_tickets"), chunk.lives
+    rng = chunk.stream("draw_tickets")
+    parts = [_usual_tickets(chunk, rng), _last_tickets(chunk, rng)]
+    asked = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    shown = chunk.seen(asked["opened"]) & (asked["opened"] < chunk.lives.ended[asked["life"]])
+    return _work_on(chunk, rng, {name: part[shown] for name, part in asked.items()})
+
+
+def _usual_tickets(chunk: Chunk, rng: np.random.Generator) -> dict[str, Any]:
+    """Tickets of the planted process."""
+    lives = chunk.lives
     period, life = np.nonzero(lives.ticket)
     opens = chunk.opens(period, life)
-    begin = np.maximum(opens, chunk.begin) + np.where(lives.first[life] + period == 0, 2, 0.2) * DAY
+    begin = np.maximum(opens, chunk.begin)
+    begin = begin + np.where(lives.first[life] + period == 0, 2 * DAY, 5 * HOUR)
     begin = np.where(lives.failed[period, life], np.maximum(begin, opens + 11 * DAY), begin)
     # The ticket is over before the period is, so that its handoffs count in one period.
-    room = np.clip(opens + chunk.period - 8.5 * DAY - begin, 0, None)
-    opened = (begin + rng.random(life.size) * room).astype(np.int64)
-    last = _last_tickets(chunk, rng)
-    life = np.concatenate([life, last["life"]])
-    opened = np.concatenate([opened, last["opened"]])
-    topic = np.concatenate([lives.topic[lives.ticket], last["topic"]])
-    handoffs = np.concatenate([lives.handoffs[lives.ticket], (last["topic"] == 3).astype(int)])
-    solved = np.concatenate([lives.solved[lives.ticket], np.zeros(last["life"].size, bool)])
-    tried = np.concatenate([lives.tried[lives.ticket], np.zeros(last["life"].size, bool)])
-    mood = np.concatenate([lives.mood[lives.ticket], np.full(last["life"].size, -0.7)])
-    shown = chunk.seen(opened) & (opened < lives.ended[life])
-    life, opened, topic, handoffs, solved, tried, mood = (
-        part[shown] for part in (life, opened, topic, handoffs, solved, tried, mood)
-    )
-    return _work_on(chunk, rng, life, opened, topic, handoffs, solved, tried, mood)
+    room = np.clip(opens + chunk.period - _LONGEST - begin, 0, None)
+    return {
+        "life": life,
+        "opened": (begin + rng.random(life.size) * room).astype(np.int64),
+        "topic": lives.topic[period, life],
+        "handoffs": lives.handoffs[period, life],
+        "tried": lives.tried[period, life],
+        "solved": lives.solved[period, life],
+        "mood": lives.mood[period, life],
+    }
 
 
-def _last_tickets(chunk: Chunk, rng: np.random.Generator) -> dict[str, Ints]:
+def _last_tickets(chunk: Chunk, rng: np.random.Generator) -> dict[str, Any]:
     """Complaints and talks about leaving, once the decision is made: no cause of anything."""
-    lives = chunk.lives
-    share = np.zeros(NOT_RENEWED + 2)  # the last is for who has not left, cause -1
-    share[[CAUSES.index("service"), CAUSES.index("price"), NOT_RENEWED]] = 0.45, 0.35, 0.25
+    lives, signs = chunk.lives, chunk.truth.last_signs
     size = lives.customer.size
-    writes, days = rng.random(size) < share[lives.cause], 1 + 8 * rng.random(size)
-    life = np.flatnonzero(writes)
+    topic = np.full(size, -1)
+    chance, days = rng.random(size), 1 + 8 * rng.random(size)
+    for code, cause in enumerate((*CAUSES, "not_renewed")):
+        for name in ("cancellation", "complaint"):
+            share = signs.get(cause, {}).get(f"{name}_ticket", 0.0)
+            topic[(lives.cause == code) & (chance < share)] = TOPICS.index(name)
+    life = np.flatnonzero(topic >= 0)
     opened = lives.ended[life] - (days[life] * DAY).astype(np.int64)
-    opened = np.maximum(opened, chunk.last_opens(life) + HOUR)
-    complains = lives.cause[life] == CAUSES.index("service")
-    return {"life": life, "opened": opened, "topic": np.where(complains, 4, 3)}
+    nothing = np.zeros(life.size, bool)
+    return {
+        "life": life,
+        "opened": np.maximum(opened, chunk.last_opens(life) + HOUR),
+        "topic": topic[life],
+        "handoffs": (topic[life] == TOPICS.index("cancellation")).astype(np.int64),
+        "tried": nothing,
+        "solved": nothing,
+        "mood": np.full(life.size, -0.7),
+    }
 
 
-def _work_on(
-    chunk: Chunk,
-    rng: np.random.Generator,
-    life: Ints,
-    opened: Ints,
-    topic: Ints,
-    handoffs: Ints,
-    solved: Flags,
-    tried: Flags,
-    mood: Floats,
-) -> Tickets:
-    size, ended = life.size, chunk.lives.ended[life]
+def _work_on(chunk: Chunk, rng: np.random.Generator, asked: dict[str, Any]) -> Tickets:
+    """What becomes of tickets: handoffs, closing, and a second try of those not solved."""
+    size, ended = asked["life"].size, chunk.lives.ended[asked["life"]]
     median = chunk.truth.handoff_median_hours * HOUR
     waits = np.minimum(median * np.exp(0.6 * rng.standard_normal((3, size))), _LONGEST_WAIT)
-    moved = opened + np.cumsum(waits, axis=0).astype(np.int64)
-    moved = np.where((np.arange(3)[:, None] < handoffs) & (moved < ended), moved, NEVER)
-    last = np.where(moved < NEVER, moved, opened).max(axis=0)
+    moved = asked["opened"] + np.cumsum(waits, axis=0).astype(np.int64)
+    moved = np.where((np.arange(3)[:, None] < asked["handoffs"]) & (moved < ended), moved, NEVER)
+    last = np.where(moved < NEVER, moved, asked["opened"]).max(axis=0)
     work = np.minimum(5 * HOUR * np.exp(0.8 * rng.standard_normal(size)), 30 * HOUR)
     closed = last + work.astype(np.int64)
-    wait, again, late = rng.random(size), rng.random(size), rng.random(size)
-    reopens = ~solved & (topic < 3) & (again < 0.55)
+    wait, again, late = rng.random((3, size))
+    solved = asked["solved"].astype(bool)
+    reopens = ~solved & (asked["topic"] < TOPICS.index("cancellation")) & (again < 0.55)
     reopened = np.where(reopens, closed + ((0.5 + 3 * wait) * DAY).astype(np.int64), NEVER)
-    solved_late = reopens & (late < 0.75)
     solved_at = np.where(solved, closed, NEVER)
-    solved_at = np.where(
-        solved_late, reopened + ((0.3 + 2 * late) * DAY).astype(np.int64), solved_at
-    )
-    number = chunk.first_row("tickets", 60, size) + np.arange(size)
+    solved_late = reopened + ((0.3 + 2 * late) * DAY).astype(np.int64)
+    solved_at = np.where(reopens & (late < 0.75), solved_late, solved_at)
     closed, reopened, solved_at = (
         np.where((when < ended) & (when <= chunk.end), when, NEVER)
         for when in (closed, reopened, solved_at)
     )
-    return Tickets(
-        life, opened, topic, handoffs, number, tried, mood, solved_at, closed, reopened, moved
-    )
+    number = chunk.first_row("tickets", 60, size) + np.arange(size)
+    times = {"moved": moved, "solved": solved_at, "closed": closed, "reopened": reopened}
+    return Tickets(**{**asked, **times}, number=number)
 
 
 def support_tickets(chunk: Chunk, tickets: Tickets) -> Export:
@@ -174,12 +180,12 @@ def support_tickets(chunk: Chunk, tickets: Tickets) -> Export:
         "channel": pick(("phone", "chat", "email"), choose(rng, [0.5, 0.3, 0.2], size)),
         "topic": pick(TOPICS, tickets.topic),
         "product": pick(("internet", "tv"), ((tickets.topic == 0) & tv).astype(int)),
-        "opened_at": as_times(tickets.opened, style="z"),
+        "opened_at": chunk.times(tickets.opened, style="z"),
         "escalated": pick(("no", "yes"), (tickets.handoffs > 0).astype(int)),
         "status": pick(("solved", "closed", "open"), state),
-        "closed_at": chunk.times(tickets.closed, tickets.closed < NEVER, style="z"),
-        "reopened_at": chunk.times(tickets.reopened, tickets.reopened < NEVER, style="z"),
-        "solved_at": chunk.times(tickets.solved, solved, style="z"),
+        "closed_at": chunk.times(tickets.closed, style="z"),
+        "reopened_at": chunk.times(tickets.reopened, style="z"),
+        "solved_at": chunk.times(tickets.solved, style="z"),
         "text": _ticket_text(rng, tickets),
     }
     return Export("support_tickets", columns, who, "ticket_id")
@@ -201,7 +207,6 @@ def _ticket_text(rng: np.random.Generator, tickets: Tickets) -> pa.Array:
 def support_ticket_moves(chunk: Chunk, tickets: Tickets) -> Export:
     """Handoffs of tickets from one department to the next."""
     rng = chunk.stream("support_ticket_moves")
-    assert tickets.moved is not None
     second = 1 + rng.integers(0, 2, tickets.life.size)
     route = np.stack(
         [
@@ -212,13 +217,16 @@ def support_ticket_moves(chunk: Chunk, tickets: Tickets) -> Export:
         ]
     )
     ticket, hop = np.nonzero(((tickets.moved < NEVER) & chunk.seen(tickets.moved)).T)
+    # The clock of one telephone system was a day behind for a while.
+    behind = rng.random(ticket.size) < chunk.faults.clock_behind
+    moved_at = tickets.moved[hop, ticket] - np.where(behind, DAY, 0)
     number = chunk.first_row("moves", 120, ticket.size) + np.arange(ticket.size)
     columns = {
         "move_id": as_ids("M", number, 9),
         "ticket_id": as_ids("T", tickets.number[ticket], 9),
         "from_department": pick(DEPARTMENTS, route[hop, ticket]),
         "to_department": pick(DEPARTMENTS, route[hop + 1, ticket]),
-        "moved_at": as_times(tickets.moved[hop, ticket], style="z"),
+        "moved_at": chunk.times(moved_at, style="z"),
     }
     return Export("support_ticket_moves", columns, chunk.lives.customer[tickets.life[ticket]])
 
@@ -245,51 +253,76 @@ def draw_answers(
     chunk: Chunk, tickets: Tickets, renewals: Renewals, installed: Installations
 ) -> Answers:
     """Answers after a half-year, after a renewal, after a ticket and after the installation."""
-    rng, lives = chunk.stream("draw_answers"), chunk.lives
-    period, life = np.nonzero(
-        lives.at_risk & ((lives.first + np.arange(len(lives.mood))[:, None]) % 6 == 5)
-    )
-    asked = rng.random(life.size) < 0.16
+    rng = chunk.stream("draw_answers")
+    parts = [
+        _half_yearly(chunk, rng),
+        _after_renewal(chunk, rng, renewals),
+        _after_ticket(chunk, rng, tickets),
+        _after_installation(chunk, rng, installed),
+    ]
+    answers = Answers(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    kept = chunk.seen(answers.when) & (answers.when < chunk.lives.ended[answers.life])
+    return Answers(**{name: part[kept] for name, part in vars(answers).items()})
+
+
+_Answered = tuple[Ints, Ints, Ints, Ints, Ints]
+
+
+def _half_yearly(chunk: Chunk, rng: np.random.Generator) -> _Answered:
+    lives = chunk.lives
+    number = lives.first + np.arange(len(lives.mood))[:, None]
+    period, life = np.nonzero(lives.at_risk & (number % 6 == 5))
+    asked = rng.random(life.size) < chunk.truth.answer_shares["nps_half_year"]
     period, life = period[asked], life[asked]
-    half = chunk.opens(period, life) + (rng.random(life.size) * 20 * DAY).astype(np.int64)
-    renewed = np.flatnonzero((renewals.decision == 0) & (rng.random(renewals.life.size) < 0.35))
-    after = renewals.decided[renewed] + ((1 + 6 * rng.random(renewed.size)) * DAY).astype(np.int64)
-    mood = np.concatenate(
-        [lives.mood[period, life], lives.mood[renewals.period, renewals.life][renewed]]
-    )
-    nps_life = np.concatenate([life, renewals.life[renewed]])
-    nps = np.clip(np.rint(7.4 + 2.4 * mood + 1.2 * rng.standard_normal(mood.size)), 0, 10)
-    rated = np.flatnonzero((tickets.closed < NEVER) & (rng.random(tickets.life.size) < 0.32))
-    wait = ((0.05 + 2 * rng.random(rated.size)) * DAY).astype(np.int64)
-    good = np.where(tickets.solved[rated] < NEVER, 0.9, -1.0) - 0.35 * tickets.handoffs[rated]
-    raw = 3.3 + good + 0.7 * tickets.mood[rated] + 0.7 * rng.standard_normal(rated.size)
-    csat = np.clip(np.rint(raw), 1, 5)
-    settled = np.minimum(tickets.solved[rated], NEVER)
-    from_ = np.where(settled < NEVER, settled, tickets.closed[rated])
-    joined = np.flatnonzero(
-        (installed.activated < NEVER) & (rng.random(installed.life.size) < 0.30)
-    )
-    ease = 5.9 - 2.6 * (installed.rescheduled[joined] < NEVER)
-    ces = np.clip(np.rint(ease + 1.0 * rng.standard_normal(joined.size)), 1, 7)
-    ready = installed.activated[joined] + ((1 + 5 * rng.random(joined.size)) * DAY).astype(np.int64)
-    sizes = (nps.size, csat.size, ces.size)
-    answers = (
-        np.concatenate([nps_life, tickets.life[rated], installed.life[joined]]),
-        np.concatenate([half, after, from_ + wait, ready]),
-        np.repeat([0, 1, 2], sizes),
-        np.concatenate([nps, csat, ces]).astype(np.int64),
-        np.concatenate([np.full(nps.size, -1), rated, np.full(ces.size, -1)]),
-    )
-    when = _by_day(answers[1])
-    kept = chunk.seen(when) & (when < lives.ended[answers[0]])
-    life, _, survey, score, ticket = (part[kept] for part in answers)
-    return Answers(life, when[kept], survey, score, ticket)
+    when = chunk.opens(period, life) + _wait(rng, 0, 20, life.size)
+    return _nps(chunk, rng, life, when, lives.mood[period, life])
 
 
-def _by_day(when: Ints) -> Ints:
-    """The same moment, or at day: nobody answers between 05:00 and 12:00 UTC, night in New York."""
-    hour = when % DAY // HOUR
-    return when + np.where((hour >= 5) & (hour < 12), 7 * HOUR, 0)
+def _after_renewal(chunk: Chunk, rng: np.random.Generator, renewals: Renewals) -> _Answered:
+    answers = rng.random(renewals.life.size) < chunk.truth.answer_shares["nps_renewal"]
+    chosen = np.flatnonzero((renewals.decision == 0) & answers)
+    when = renewals.decided[chosen] + _wait(rng, 1, 7, chosen.size)
+    mood = chunk.lives.mood[renewals.period[chosen], renewals.life[chosen]]
+    return _nps(chunk, rng, renewals.life[chosen], when, mood)
+
+
+def _nps(chunk: Chunk, rng: np.random.Generator, life: Ints, when: Ints, mood: Floats) -> _Answered:
+    level, per_mood, spread = chunk.truth.nps_score
+    raw = level + per_mood * mood + spread * rng.standard_normal(life.size)
+    return life, when, np.zeros_like(life), _score(raw, 0, 10), np.full(life.size, -1)
+
+
+def _after_ticket(chunk: Chunk, rng: np.random.Generator, tickets: Tickets) -> _Answered:
+    answers = rng.random(tickets.life.size) < chunk.truth.answer_shares["csat"]
+    chosen = np.flatnonzero((tickets.closed < NEVER) & answers)
+    solved = tickets.solved[chosen] < NEVER
+    level, unsolved, per_handoff, per_mood, spread = chunk.truth.csat_score
+    raw = level + unsolved * ~solved + per_handoff * tickets.handoffs[chosen]
+    raw += per_mood * tickets.mood[chosen] + spread * rng.standard_normal(chosen.size)
+    when = np.where(solved, tickets.solved[chosen], tickets.closed[chosen])
+    when = when + _wait(rng, 0.05, 2, chosen.size)
+    return tickets.life[chosen], when, np.ones_like(chosen), _score(raw, 1, 5), chosen
+
+
+def _after_installation(
+    chunk: Chunk, rng: np.random.Generator, installed: Installations
+) -> _Answered:
+    answers = rng.random(installed.life.size) < chunk.truth.answer_shares["ces"]
+    chosen = np.flatnonzero((installed.activated < NEVER) & answers)
+    level, rescheduled, spread = chunk.truth.ces_score
+    raw = level + rescheduled * (installed.rescheduled[chosen] < NEVER)
+    raw = raw + spread * rng.standard_normal(chosen.size)
+    when = installed.activated[chosen] + _wait(rng, 1, 6, chosen.size)
+    none = np.full(chosen.size, -1)
+    return installed.life[chosen], when, np.full(chosen.size, 2), _score(raw, 1, 7), none
+
+
+def _wait(rng: np.random.Generator, least: float, most: float, size: int) -> Ints:
+    return ((least + (most - least) * rng.random(size)) * DAY).astype(np.int64)
+
+
+def _score(raw: Floats, least: int, most: int) -> Ints:
+    return np.clip(np.rint(raw), least, most).astype(np.int64)
 
 
 def surveys(chunk: Chunk, answers: Answers, tickets: Tickets) -> Export:
@@ -314,7 +347,7 @@ def surveys(chunk: Chunk, answers: Answers, tickets: Tickets) -> Export:
         "ticket_id": as_ids("T", about, 9),
         "score": pa.array(answers.score),
         "comment": _comments(rng, answers),
-        "answered_at": as_times(answers.when, style="local"),
+        "answered_at": chunk.times(answers.when, style="local"),
     }
     return Export("surveys", columns, who, "response_id")
 

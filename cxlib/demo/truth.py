@@ -9,8 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cxlib.demo.chunk import CHUNK, Chunk, Export
-from cxlib.demo.columns import as_ids, as_times, glue, pick
-from cxlib.demo.lives import NEVER
+from cxlib.demo.columns import as_ids, glue, pick
 from cxlib.demo.parameters import CAUSES, CHANNELS, PLANS
 
 __all__ = ["person_ids", "true_customers", "true_identities", "true_periods", "true_spells"]
@@ -64,8 +63,8 @@ def true_customers(chunk: Chunk) -> Export:
         "before_window": pa.array(customers.legacy.astype(np.int8)),
         "technician": pa.array((customers.technician & ~customers.legacy).astype(np.int8)),
         "rescheduled_installation": pa.array(lives.rescheduled[:CHUNK].astype(np.int8)),
-        "signed_up_at": as_times(customers.started),
-        "churned_at": as_times(np.where(ended < NEVER, ended, 0), ended == NEVER),
+        "signed_up_at": chunk.times(customers.started),
+        "churned_at": chunk.times(ended),
         "cause": pick(_REASONS, lives.cause[:CHUNK]),
         "subscriptions": pa.array(counts),
         "usual_mood": pa.array(np.round(customers.trait, 4)),
@@ -81,12 +80,11 @@ def true_customers(chunk: Chunk) -> Export:
 def true_spells(chunk: Chunk) -> Export:
     """One row per subscription: start, end and cause."""
     lives = chunk.lives
-    ended = lives.ended < NEVER
     columns = {
         "person_id": person_ids(chunk, lives.customer),
         "spell": pa.array(lives.spell),
-        "started_at": as_times(lives.started),
-        "ended_at": as_times(np.where(ended, lives.ended, 0), ~ended),
+        "started_at": chunk.times(lives.started),
+        "ended_at": chunk.times(lives.ended),
         "cause": pick(_REASONS, lives.cause),
         "rescheduled_installation": pa.array(lives.rescheduled.astype(np.int8)),
     }

@@ -12,30 +12,42 @@ __all__ = [
     "TICKET_OPENINGS",
 ]
 
-GIVEN_NAMES = (
-    "Adam Alice Alma Amir Ana Anna Anton Arthur Bella Ben Carla Carlos Chloe Clara Daniel David "
-    "Diana Elena Elias Emil Emma Erik Eva Felix Finn Frida Grace Hana Hannah Hugo Ida Igor Irene "
-    "Isaac Ivan Jacob Jana Jonas Julia Karim Kate Laura Leo Leila Lena Lina Louis Lucas Lucia Luna "
-    "Mara Marco Maria Marta Martin Maya Mia Milan Mina Nadia Nina Noah Nora Oliver Omar Oscar Paul "
-    "Pedro Petra Rania Ravi Robin Rosa Ruth Samir Sara Simon Sofia Stella Tara Theo Thomas Tina "
-    "Uma Vera Victor Yara Zoe"
-).split()
 
-FAMILY_NAMES = (
-    "Adler Alvarez Andersen Baker Barros Becker Bell Berg Bishop Brandt Brooks Carter Castro Chen "
-    "Clark Cohen Cole Costa Cruz Dahl Diaz Dixon Duarte Ellis Evans Farah Fischer Ford Foster Gallo "
-    "Garcia Grant Gray Haddad Hall Hansen Hart Hayes Horvat Hughes Ibrahim Ito Jansen Jensen Kaya "
-    "Keller Khan Kim Klein Kovacs Kumar Lang Larsen Lee Lopez Lund Mason Meyer Miller Mori Moreau "
-    "Morgan Murphy Nagy Nguyen Novak Olsen Ortiz Owens Park Patel Pereira Perez Petrov Price Quinn "
-    "Ramos Reed Reyes Rossi Sato Schmidt Silva Singh Sousa Stone Suzuki Takeda Torres Turner Vega "
-    "Virtanen Wagner Walsh Weber Wells West Wolf Wong Wright Young Zhang"
-).split()
+def _split(text: str, separator: str | None = None) -> tuple[str, ...]:
+    return tuple(" ".join(part.split()) for part in text.split(separator) if part.strip())
 
-STREETS = (
-    "Maple Street;Oak Avenue;Station Road;River Lane;Hill Street;Church Road;Mill Lane;Park Avenue;"
-    "Garden Street;Lake Drive;Bridge Street;Meadow Lane;School Road;Market Street;Forest Drive;"
-    "Harbor Street;Orchard Road;Sunset Drive;Spring Street;Valley Road"
-).split(";")
+
+GIVEN_NAMES = _split(
+    """
+    Adam Alice Alma Amir Ana Anna Anton Arthur Bella Ben Carla Carlos Chloe Clara Daniel David
+    Diana Elena Elias Emil Emma Erik Eva Felix Finn Frida Grace Hana Hannah Hugo Ida Igor Irene
+    Isaac Ivan Jacob Jana Jonas Julia Karim Kate Laura Leo Leila Lena Lina Louis Lucas Lucia Luna
+    Mara Marco Maria Marta Martin Maya Mia Milan Mina Nadia Nina Noah Nora Oliver Omar Oscar Paul
+    Pedro Petra Rania Ravi Robin Rosa Ruth Samir Sara Simon Sofia Stella Tara Theo Thomas Tina Uma
+    Vera Victor Yara Zoe
+    """
+)
+
+FAMILY_NAMES = _split(
+    """
+    Adler Alvarez Andersen Baker Barros Becker Bell Berg Bishop Brandt Brooks Carter Castro Chen
+    Clark Cohen Cole Costa Cruz Dahl Diaz Dixon Duarte Ellis Evans Farah Fischer Ford Foster Gallo
+    Garcia Grant Gray Haddad Hall Hansen Hart Hayes Horvat Hughes Ibrahim Ito Jansen Jensen Kaya
+    Keller Khan Kim Klein Kovacs Kumar Lang Larsen Lee Lopez Lund Mason Meyer Miller Mori Moreau
+    Morgan Murphy Nagy Nguyen Novak Olsen Ortiz Owens Park Patel Pereira Perez Petrov Price Quinn
+    Ramos Reed Reyes Rossi Sato Schmidt Silva Singh Sousa Stone Suzuki Takeda Torres Turner Vega
+    Virtanen Wagner Walsh Weber Wells West Wolf Wong Wright Young Zhang
+    """
+)
+
+STREETS = _split(
+    """
+    Maple Street; Oak Avenue; Station Road; River Lane; Hill Street; Church Road; Mill Lane; Park
+    Avenue; Garden Street; Lake Drive; Bridge Street; Meadow Lane; School Road; Market Street;
+    Forest Drive; Harbor Street; Orchard Road; Sunset Drive; Spring Street; Valley Road
+    """,
+    ";",
+)
 
 CITIES = ("Fairview", "Greenfield", "Lakeside", "Millbrook", "Oakdale", "Riverton", "Westbury")
 
