@@ -226,12 +226,11 @@ def keep_journeys(
         holds.append(events.count() >= min_length)
     if holds:
         kept = events.group_by("journey_id").having(*holds).aggregate(n=events.count())
-        events = events.semi_join(kept, "journey_id")
+        events = _of_journeys(events, kept)
     if where is not None:
         met = log.journeys.filter(_condition(log.journeys, where))
-        events = events.semi_join(met, "journey_id")
-    journeys = log.journeys.semi_join(events, "journey_id")
-    return replace(log, events=events, journeys=journeys)
+        events = _of_journeys(events, met)
+    return replace(log, events=events, journeys=_of_journeys(log.journeys, events))
 
 
 def assign_stages(log: Journeys, stages: Mapping[str, str | Sequence[str]]) -> Journeys:
@@ -417,6 +416,11 @@ def add_customer_columns(
         )
     events = log.events.left_join(facts, "customer_id").drop("customer_id_right")
     return replace(log, events=events)
+
+
+def _of_journeys(table: ir.Table, kept: ir.Table) -> ir.Table:
+    # select() ends the join: Ibis takes columns of an open one for those of another table.
+    return table.semi_join(kept, "journey_id").select(table.columns)
 
 
 def _with_events(log: Journeys, events: ir.Table) -> Journeys:

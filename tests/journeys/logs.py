@@ -9,12 +9,21 @@ from itertools import count
 from typing import Any
 
 import pandas as pd
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from cxlib.journeys.frames import journeys_from_frame
 from cxlib.journeys.log import Journeys
 
 DAY_ONE = datetime(2024, 1, 1)
+
+few_examples = settings(
+    # A query takes some 50 ms however small its table is.
+    max_examples=6,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 _TABLES = count()
 
 
@@ -52,6 +61,9 @@ def log_of(
     records = rows_of(rows) if isinstance(rows, dict) else list(rows)
     frame = pd.DataFrame(records)
     frame["occurred_at"] = frame["occurred_at"].astype("datetime64[us]")
+    empty = [name for name in frame if frame[name].isna().all()]
+    # An engine cannot hold a column without a type.
+    frame = frame.astype(dict.fromkeys(empty, "string"))
     table = con.create_table(f"events_{next(_TABLES)}", frame)
     return journeys_from_frame(table, observed_until=observed_until, closes_after=closes_after)
 
