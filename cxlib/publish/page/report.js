@@ -1,6 +1,7 @@
 // Draws every chart from the JSON inside it, in the colours that the reader's screen asks for.
 const wantsDark = matchMedia("(prefers-color-scheme: dark)");
 const isNarrow = matchMedia("(max-width: 56rem)");
+const NUMBER = /^[-−+]?[\d.,]*\s*%?$|^(NaN|NaT|None|<NA>|-?inf)$/;
 const TITLE_HEIGHT = 52; // pixels that cxlib's charts keep for title and subtitle
 const config = {
   responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "",
@@ -26,12 +27,20 @@ function draw(dark) {
   }
 }
 
+// Row numbers are no data.
+for (const table of document.querySelectorAll("table.dataframe")) {
+  const names = [...table.tBodies[0].rows].map(row => row.cells[0]);
+  const numbers = names.every((name, at) => name.tagName === "TH" && name.textContent === `${at}`);
+  if (!names.length || !numbers) continue;
+  for (const row of table.rows) row.cells[0].hidden = true;
+}
+
 // Columns of text read from the left, columns of numbers from the right.
 for (const table of document.querySelectorAll("table.dataframe")) {
   const rows = [...table.tBodies[0].rows];
   for (let column = 0; column < (rows[0] ? rows[0].cells.length : 0); column++) {
     const cells = rows.map(row => row.cells[column]).filter(Boolean);
-    if (cells.every(cell => /^[-−+]?[\d.,]*\s*%?$|^(NaN|NaT|None|<NA>|inf|-inf)$/.test(cell.textContent.trim()))) continue;
+    if (cells.every(cell => NUMBER.test(cell.textContent.trim()))) continue;
     for (const cell of [...cells, ...[...table.tHead.rows].map(row => row.cells[column])]) {
       if (cell) cell.classList.add("text");
     }
