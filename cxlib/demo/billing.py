@@ -23,6 +23,7 @@ __all__ = [
     "billing_subscriptions",
     "draw_installations",
     "draw_renewals",
+    "due_dates",
     "installations",
 ]
 
@@ -105,6 +106,13 @@ def billing_subscriptions(chunk: Chunk) -> Export:
     return Export("billing_subscriptions", columns, who)
 
 
+def due_dates(chunk: Chunk, period: Ints, life: Ints) -> Ints:
+    """When the invoice of a period must be paid, in seconds."""
+    first = chunk.lives.first[life] + period == 0
+    due = chunk.opens(period, life) + np.where(first, _FIRST_DUE, _DUE)
+    return np.maximum(due, chunk.begin + DAY)
+
+
 def _subscription_numbers(chunk: Chunk) -> Ints:
     size = chunk.lives.customer.size
     return chunk.first_row("subscriptions", 3, size) + np.arange(size)
@@ -134,7 +142,7 @@ def _period_invoices(chunk: Chunk) -> dict[str, pa.Array]:
     period, life, opens = period[kept], life[kept], opens[kept]
     size, ended = life.size, lives.ended[life]
     first = lives.first[life] + period == 0
-    due = np.maximum(opens + np.where(first, _FIRST_DUE, _DUE), chunk.begin + DAY)
+    due = due_dates(chunk, period, life)
     broke = lives.churned[period, life] & (lives.cause[life] == CAUSES.index("payment"))
     early, spread, wait = rng.random(size), rng.random(size), rng.random(size)
     # Who leaves because a payment failed has, in the period of leaving, one that failed.

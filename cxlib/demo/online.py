@@ -1,4 +1,4 @@
-"""Exports of the website and the app: sessions, visitors who become known, screens."""
+"""Exports of the website: sessions, and visitors who become known."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from cxlib.demo.billing import due_dates
 from cxlib.demo.chunk import CHUNK, Chunk, Export
-from cxlib.demo.columns import as_ids, choose, pick, where
+from cxlib.demo.columns import as_ids, pick, where
 from cxlib.demo.lives import DAY, HOUR, NEVER
 from cxlib.demo.parameters import CAUSES, CHANNELS
-from cxlib.demo.support import Answers, Tickets
+from cxlib.demo.support import Tickets
 
-__all__ = ["PAGES", "SCREENS", "Visits", "app_events", "draw_visits", "web_events", "web_visitors"]
+__all__ = ["PAGES", "Visits", "draw_visits", "web_events", "web_visitors"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -36,7 +37,6 @@ PAGES = (
     "account",
     "news",
 )
-SCREENS = ("usage", "tv_guide", "speed_test", "update_card", "referral")
 
 _SCRAMBLE, _PRIME = 7_368_787, 999_999_937
 
@@ -177,8 +177,8 @@ def _help_themselves(chunk: Chunk, sessions: _Sessions, tickets: Tickets) -> Non
     rng, lives = sessions.rng, chunk.lives
     period, life = np.nonzero(lives.deflected)
     opens = np.maximum(chunk.opens(period, life), chunk.begin)
-    at = opens + np.where(lives.failed[period, life], 11 * DAY, 2 * DAY)
-    at = at + _days(rng, 0, 17, life.size)
+    at = np.where(lives.failed[period, life], due_dates(chunk, period, life), opens + DAY)
+    at = at + _days(rng, 1, 12, life.size)
     alive = at < lives.ended[life]
     life, at = life[alive], at[alive]
     stuck = np.flatnonzero(tickets.tried)
@@ -271,47 +271,3 @@ def web_events(chunk: Chunk, visits: Visits) -> Export:
         "viewed_at": chunk.times(visits.when, style="z"),
     }
     return Export("web_events", columns, visits.person)
-
-
-def app_events(chunk: Chunk, tickets: Tickets, answers: Answers) -> Export:
-    """Screens of the app, with New York time and its offset."""
-    rng, lives = chunk.stream("app_events"), chunk.lives
-    users = (rng.random(CHUNK) < chunk.truth.app_users)[lives.customer]
-    rows: list[tuple[Ints, Ints, Ints]] = []
-
-    def add(life: Ints, when: Ints, screen: str | Ints) -> None:
-        kept = (
-            users[life]
-            & chunk.seen(when)
-            & (when < lives.ended[life])
-            & (when > lives.started[life])
-        )
-        code = SCREENS.index(screen) if isinstance(screen, str) else screen
-        rows.append((life[kept], when[kept], np.broadcast_to(code, life.size)[kept]))
-
-    period, life = np.nonzero(lives.at_risk & (rng.random(lives.at_risk.shape) < 0.5))
-    when = chunk.opens(period, life) + _days(rng, 0, chunk.truth.period_days, life.size)
-    add(life, when, choose(rng, [0.6, 0.4], life.size))
-    tests = np.flatnonzero((tickets.topic == 0) & (rng.random(tickets.life.size) < 0.45))
-    wait = (HOUR * (0.2 + 6 * rng.random(tests.size))).astype(np.int64)
-    add(tickets.life[tests], tickets.opened[tests] - wait, "speed_test")
-    failed = lives.failed & ~chunk.customers.debit[lives.customer]
-    period, life = np.nonzero(failed & (rng.random(failed.shape) < 0.5))
-    add(life, chunk.opens(period, life) + 10 * DAY + _days(rng, 0.6, 3, life.size), "update_card")
-    glad = np.flatnonzero((answers.survey == 0) & (answers.score >= 9))
-    glad = glad[rng.random(glad.size) < 0.5]
-    add(answers.life[glad], answers.when[glad] + _days(rng, 0.01, 4, glad.size), "referral")
-    life, when, screen = (np.concatenate(part) for part in zip(*rows, strict=True))
-    who = lives.customer[life]
-    order = np.lexsort((when, who))
-    life, when, screen, who = (part[order] for part in (life, when, screen, who))
-    number = chunk.first_row("screens", 200, life.size) + np.arange(life.size)
-    columns = {
-        "event_id": as_ids("A", number, 10),
-        "app_user_id": as_ids("U", chunk.persons()[who] * _SCRAMBLE % _PRIME, 9),
-        "login": chunk.people.email.take(pa.array(who)),
-        "screen": pick(SCREENS, screen),
-        "platform": pick(("ios", "android"), who % 2),
-        "opened_at": chunk.times(when, style="offset"),
-    }
-    return Export("app_events", columns, who, "app_user_id")

@@ -176,7 +176,7 @@ class PlantedTruth:
             "tier_middle": 1.15,
             "tier_high": 1.40,
             "returned": 1.30,
-            "rescheduled_installation": 1.90,
+            "rescheduled_installation": 2.40,
             "failed_payment": 2.20,
             "two_handoffs": 2.00,
             "low_sentiment": 1.60,
@@ -240,7 +240,7 @@ class PlantedTruth:
         "what makes them need help more often",
     )
     topic_shares: tuple[float, ...] = _stated(
-        (0.62, 0.24, 0.05, 0.09), "share", "technical, billing, moving, cancellation"
+        (0.64, 0.26, 0.05, 0.05), "share", "technical, billing, moving, cancellation"
     )
     topic_shares_failed: tuple[float, ...] = _stated(
         (0.20, 0.76, 0.01, 0.03), "share", "the same in a period whose payment failed"

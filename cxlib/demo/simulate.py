@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from cxlib.demo import billing, crm, online, support, truth
+from cxlib.demo import app, billing, crm, online, support, truth
 from cxlib.demo.chunk import CHUNK, Chunk, Export, draw_chunk
 from cxlib.demo.columns import where
 from cxlib.demo.parameters import PlantedTruth, planted_truth
@@ -40,7 +40,7 @@ _DIRTY_KEYS = {
     "support_ticket_moves": "ticket_id",
     "surveys": "email",
     "web_events": "visitor_id",
-    "app_events": "login",
+    "app_events": "app_user_id",
 }
 _NO_DATES = ("2023-02-30 10:00:00", "not available", "00/00/0000", "#VALUE!")
 
@@ -181,6 +181,7 @@ def _files_of(chunk: Chunk) -> Iterable[tuple[str, Export]]:
     renewals, installed = billing.draw_renewals(chunk), billing.draw_installations(chunk)
     tickets = support.draw_tickets(chunk)
     answers = support.draw_answers(chunk, tickets, renewals, installed)
+    screens = app.draw_screens(chunk, tickets, answers)
     visits = online.draw_visits(chunk, tickets)
     exports = [
         crm.crm_contacts(chunk),
@@ -194,7 +195,8 @@ def _files_of(chunk: Chunk) -> Iterable[tuple[str, Export]]:
         support.surveys(chunk, answers, tickets),
         online.web_visitors(chunk, visits),
         online.web_events(chunk, visits),
-        online.app_events(chunk, tickets, answers),
+        app.app_users(chunk, screens),
+        app.app_events(chunk, screens),
     ]
     yield from (("exports", export) for export in exports)
     yield "truth", truth.true_identities(chunk, exports)

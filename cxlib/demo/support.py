@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cxlib.demo.billing import Installations, Renewals
+from cxlib.demo.billing import Installations, Renewals, due_dates
 from cxlib.demo.chunk import Chunk, Export
 from cxlib.demo.columns import as_ids, choose, glue, pick
 from cxlib.demo.lives import DAY, HOUR, NEVER
@@ -87,7 +87,8 @@ def _usual_tickets(chunk: Chunk, rng: np.random.Generator) -> dict[str, Any]:
     opens = chunk.opens(period, life)
     begin = np.maximum(opens, chunk.begin)
     begin = begin + np.where(lives.first[life] + period == 0, 2 * DAY, 5 * HOUR)
-    begin = np.where(lives.failed[period, life], np.maximum(begin, opens + 11 * DAY), begin)
+    unpaid = due_dates(chunk, period, life) + DAY
+    begin = np.where(lives.failed[period, life], np.maximum(begin, unpaid), begin)
     # The ticket is over before the period is, so that its handoffs count in one period.
     room = np.clip(opens + chunk.period - _LONGEST - begin, 0, None)
     return {

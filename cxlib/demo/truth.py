@@ -29,20 +29,12 @@ def person_ids(chunk: Chunk, person: NDArray[np.int64]) -> pa.Array:
 
 def true_identities(chunk: Chunk, exports: Iterable[Export]) -> Export:
     """Which person each record of each system belongs to: ``system, record_id, person_id``."""
-    systems, records, persons = [], [], []
-    for export in exports:
-        if export.record is None:
-            continue
-        ids = export.columns[export.record].to_numpy(zero_copy_only=False)
-        # A device or app user stands in many rows; one is enough.
-        first = np.sort(np.unique(ids, return_index=True)[1])
-        records.append(pa.array(ids[first], pa.string()))
-        persons.append(export.person[first])
-        systems.append(np.full(first.size, export.name))
-    person = np.concatenate(persons)
+    named = [export for export in exports if export.record is not None]
+    person = np.concatenate([export.person for export in named])
+    system = np.repeat(np.arange(len(named)), [export.person.size for export in named])
     columns = {
-        "system": pa.array(np.concatenate(systems), pa.string()),
-        "record_id": pa.concat_arrays(records),
+        "system": pick([export.name for export in named], system),
+        "record_id": pa.concat_arrays([export.columns[str(export.record)] for export in named]),
         "person_id": person_ids(chunk, person),
     }
     return Export("identities", columns, person)
