@@ -419,8 +419,7 @@ def add_customer_columns(
 
 
 def _of_journeys(table: ir.Table, kept: ir.Table) -> ir.Table:
-    # select() ends the join: Ibis takes columns of an open one for those of another table.
-    return table.semi_join(kept, "journey_id").select(table.columns)
+    return table.filter(table.journey_id.isin(kept.journey_id))
 
 
 def _with_events(log: Journeys, events: ir.Table) -> Journeys:
