@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cxlib.demo.billing import due_dates
 from cxlib.demo.chunk import CHUNK, Chunk, Export
-from cxlib.demo.columns import as_ids, choose, pick
+from cxlib.demo.columns import as_ids, choose, pick, where
 from cxlib.demo.lives import DAY, HOUR
 from cxlib.demo.people import write_phone
 from cxlib.demo.support import Answers, Tickets
@@ -107,9 +107,7 @@ def app_users(chunk: Chunk, screens: Screens) -> Export:
     columns = {
         "app_user_id": _user_ids(chunk, person),
         "login": people.email.take(rows),
-        "display_name": pa.compute.if_else(
-            pa.array(nickname), people.given.take(rows), people.family.take(rows)
-        ),
+        "display_name": where(nickname, people.given.take(rows), people.family.take(rows)),
         "phone": write_phone(rng, people.phone[person], chunk.faults),
         "platform": pick(("ios", "android"), person % 2),
         "first_opened_at": chunk.times(screens.when[first], style="offset"),

@@ -257,7 +257,9 @@ class PlantedTruth:
     further_handoffs: tuple[float, ...] = _stated(
         (0.45, 0.33, 0.22), "share", "1, 2 or 3 handoffs of a ticket that is handed on"
     )
-    handoff_median_hours: float = _stated(20.0, "hours", "median wait for each handoff")
+    handoff_median_hours: float = _stated(
+        20.0, "hours", "median wait for each handoff, nights apart"
+    )
     solved_share: tuple[float, float] = _stated(
         (0.94, -0.12), "share; per handoff", "tickets that are solved at once"
     )
