@@ -171,7 +171,9 @@ def main() -> None:
 def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
     """One sentence for what the user should know; other libraries' warnings stay out."""
     if issubclass(category, CxWarning):
-        typer.echo(f"cxlib: {message}", err=True)
+        from tqdm import tqdm
+
+        tqdm.write(f"cxlib: {message}", file=sys.stderr)  # above a bar, not into it
 
 
 def _simulate(workspace: Path, customers: int, seed: int) -> None:

@@ -15,8 +15,8 @@ function draw(dark) {
     const layout = figure.layout || {};
     // A figure that brings a template of its own keeps it.
     if (!layout.template) layout.template = dark ? templates.dark : templates.light;
-    // A chart that must be scrolled sideways would scroll its title out of sight.
-    const outside = isNarrow.matches && layout.meta && layout.meta.min_width > chart.clientWidth;
+    // Titles of charts do not wrap, and scroll out of sight with a chart that is too wide.
+    const outside = isNarrow.matches && layout.meta && layout.meta.description && layout.title;
     chart.querySelector(".chart-title").hidden = !outside;
     if (outside) {
       delete layout.title;
