@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,31 @@ def con(request: pytest.FixtureRequest):
     from cxlib.engine.connect import connect
 
     return connect(f"{request.param}://")
+
+
+@pytest.fixture(scope="session")
+def demo_workspace(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Workspace of a demo company with 1,000 customers, simulated and built; not to be changed."""
+    root = tmp_path_factory.getbasetemp()
+    # All workers of a run share one company: the first to come builds it, the others wait.
+    folder = (root if worker_id == "master" else root.parent) / "demo"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        for _ in range(600):
+            if (folder / "ready").exists():
+                return folder / "workspace"
+            if (folder / "failed").exists():
+                break
+            time.sleep(0.5)
+        pytest.fail("another worker could not build the demo company; its error says why")
+    try:
+        from cxlib import build_store, simulate_company
+
+        simulate_company(folder / "workspace", customers=1_000, seed=7)
+        build_store(folder / "workspace")
+    except BaseException:
+        (folder / "failed").touch()
+        raise
+    (folder / "ready").touch()
+    return folder / "workspace"
