@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     from pandera.ibis import DataFrameSchema
 
-__all__ = ["CONTRACTS", "Column", "check_contract"]
+__all__ = ["CONTRACTS", "END", "OPEN", "OTHER", "START", "Column", "check_contract"]
+
+START, END, OPEN, OTHER = "(start)", "(end)", "(open)", "(other)"
+"""Nodes that are no touchpoint: where a journey starts, ends, goes on; and a bundle of many."""
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,9 @@ import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
 from cxlib.journeys.log import Journeys
-from cxlib.journeys.prepare import (
-    END,
-    OPEN,
-    OTHER,
-    START,
-    fill_contract,
-    journey_table,
-    prepare_events,
-)
+from cxlib.journeys.prepare import fill_contract, journey_table, prepare_events
 from cxlib.spans import parse_moment, parse_span
+from cxlib.tables import END, OPEN, OTHER, START
 
 __all__ = ["journeys_from_frame"]
 

@@ -10,7 +10,7 @@ import pandas as pd
 from cxlib.errors import CxError
 from cxlib.intervals import poisson_interval, wilson_interval
 from cxlib.journeys.log import Journeys, group_columns
-from cxlib.journeys.prepare import END, OPEN
+from cxlib.tables import END, OPEN
 
 __all__ = ["dropoff"]
 

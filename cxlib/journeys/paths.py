@@ -10,7 +10,8 @@ import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
 from cxlib.journeys.log import Journeys, check_touchpoints, group_columns
-from cxlib.journeys.prepare import END, OPEN, OTHER, START, microseconds_between
+from cxlib.journeys.prepare import microseconds_between
+from cxlib.tables import END, OPEN, OTHER, START
 
 __all__ = ["flows", "transitions"]
 

@@ -9,13 +9,9 @@ import ibis
 import ibis.expr.types as ir
 
 from cxlib.errors import CxError
-from cxlib.tables import CONTRACTS
+from cxlib.tables import CONTRACTS, END, OPEN
 
 __all__ = [
-    "END",
-    "OPEN",
-    "OTHER",
-    "START",
     "fill_contract",
     "journey_table",
     "microseconds_between",
@@ -23,7 +19,6 @@ __all__ = [
     "prepare_events",
 ]
 
-START, END, OPEN, OTHER = "(start)", "(end)", "(open)", "(other)"
 PREPARED = ("step", "next_touchpoint", "next_at", "is_open")
 REQUIRED = ("event_id", "customer_id", "occurred_at", "touchpoint")
 ORDER = ("occurred_at", "event_id")

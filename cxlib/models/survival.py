@@ -317,7 +317,11 @@ def _curve(
 ) -> pd.DataFrame:
     """One group's table of ``time`` and ``_CURVE``."""
     table = _risk_table(rows, from_time)
-    _check_risk_set(table, rows, name, unit)
+    if (rows["entry"] > 0).any():
+        _check_that_it_goes_on(table, rows, name, unit)
+        for weakness in _weaknesses(table, name, unit, starts_late=from_time is None):
+            # Up to the caller of the public function.
+            warnings.warn(weakness, CxWarning, stacklevel=3)
     return _with_survival(table, rows, confidence)
 
 
@@ -340,16 +344,13 @@ def _risk_table(rows: pd.DataFrame, from_time: float | None) -> pd.DataFrame:
     )
 
 
-def _check_risk_set(table: pd.DataFrame, rows: pd.DataFrame, name: str, unit: str) -> None:
-    """Raise where the curve would be wrong after a time, warn where it is weak from early on."""
-    if not (rows["entry"] > 0).any():
-        return
-    times, at_risk, events = (table[column] for column in ("time", "at_risk", "events"))
-    goes_on = times < rows["duration"].max()
+def _check_that_it_goes_on(table: pd.DataFrame, rows: pd.DataFrame, name: str, unit: str) -> None:
+    """Raise where the curve would be wrong, because others enter after nobody was left."""
+    times, events = table["time"], table["events"]
     entered = _cumulated(rows["entry"], rows["n"])(times.to_numpy(), "right")
     gone = _cumulated(rows["duration"], rows["n"])(times.to_numpy(), "right")
-    all_end = (events == at_risk) & (events > 0)
-    stuck = goes_on & (all_end | (entered == gone))
+    all_end = (events == table["at_risk"]) & (events > 0)
+    stuck = (times < rows["duration"].max()) & (all_end | (entered == gone))
     if stuck.any():
         at = times[stuck].iloc[-1]
         why = "all who are at risk end" if all_end[stuck].iloc[-1] else "nobody is at risk"
@@ -358,23 +359,22 @@ def _check_risk_set(table: pd.DataFrame, rows: pd.DataFrame, name: str, unit: st
             f"{name} cannot go on after {at} {unit}: {why} there, and others enter later; "
             f"draw it among those who lasted longer, with from_time={again}"
         )
-    if times[0] > 0 and table["at_risk"][0] < rows["n"].sum():
-        _warn(
+
+
+def _weaknesses(table: pd.DataFrame, name: str, unit: str, *, starts_late: bool) -> Iterator[str]:
+    """What late entry does to the beginning of the curve."""
+    times, at_risk = table["time"], table["at_risk"]
+    if starts_late and times[0] > 0:
+        yield (
             f"{name} starts at {times[0]} {unit}: nobody was at risk before, so that it "
             "describes those who lasted until then"
         )
-    early = times < times[at_risk.idxmax()]
-    thin = early & (events > 0) & (at_risk < _THIN)
+    thin = (table["events"] > 0) & (at_risk < _THIN) & (times < times[at_risk.idxmax()])
     if thin.any():
-        _warn(
+        yield (
             f"{name} rests on {at_risk[thin].min()} customers at {times[thin].iloc[0]} {unit}, "
             f"which bends all of it; consider from_time={times[thin].iloc[-1]}"
         )
-
-
-def _warn(message: str) -> None:
-    # Up to the caller of the public function.
-    warnings.warn(message, CxWarning, stacklevel=5)
 
 
 def _with_survival(table: pd.DataFrame, rows: pd.DataFrame, confidence: float) -> pd.DataFrame:

@@ -19,7 +19,7 @@ DAY_ONE = datetime(2024, 1, 1)
 
 few_examples = settings(
     # A query takes some 50 ms however small its table is.
-    max_examples=10,
+    max_examples=6,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -1,0 +1,414 @@
+"""Survival curves, medians and the log-rank test, against R's figures."""
+
+import json
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lifelines.statistics import multivariate_logrank_test
+
+from cxlib import logrank, median_survival, survival_curves
+from cxlib.errors import CxError, CxWarning
+
+# Remission in weeks under 6-MP and placebo; Freireich et al. (1963), Blood 21, 699-716, as in
+# Gehan (1965). A plus marks a censored time.
+REMISSION = {
+    "6-MP": "6 6 6 6+ 7 9+ 10 10+ 11+ 13 16 17+ 19+ 20+ 22 23 25+ 32+ 32+ 34+ 35+",
+    "placebo": "1 1 2 2 3 4 4 5 5 8 8 8 8 11 11 12 12 15 17 22 23",
+}
+
+
+def frame_of(groups, unit="weeks"):
+    rows = [
+        {
+            "drug": drug,
+            f"duration_{unit}": int(word.rstrip("+")),
+            "event": not word.endswith("+"),
+        }
+        for drug, words in groups.items()
+        for word in words.split()
+    ]
+    return pd.DataFrame(rows)
+
+
+def aggregated(frame):
+    return frame.groupby(list(frame.columns), as_index=False).size().rename(columns={"size": "n"})
+
+
+def at(curves, time, column="survival", **group):
+    """Value of the curve at a time: that of the last row up to it."""
+    for name, value in group.items():
+        curves = curves[curves[name] == value]
+    duration = next(name for name in curves if name.startswith("duration_"))
+    return curves.loc[curves[duration] <= time, column].iloc[-1]
+
+
+# --- published figures
+
+
+@pytest.mark.parametrize(
+    ("week", "survival"),
+    [(6, 0.857), (7, 0.807), (10, 0.753), (13, 0.690), (16, 0.627), (22, 0.538), (23, 0.448)],
+)
+def test_remission_is_kleinbaum_and_kleins_table(week, survival):
+    """Kleinbaum and Klein, Survival Analysis (3rd ed.), table 2.2, to three decimals."""
+    curves = survival_curves(frame_of(REMISSION), by="drug")
+    assert at(curves, week, drug="6-MP") == pytest.approx(survival, abs=5e-4)
+
+
+def test_the_logrank_statistic_of_the_remissions_is_the_published_one():
+    """Kleinbaum and Klein, chapter 2: 16.793 on one degree of freedom."""
+    found = logrank(frame_of(REMISSION), by="drug").iloc[0]
+    assert found["statistic"] == pytest.approx(16.793, abs=5e-4)
+    assert found["degrees_of_freedom"] == 1
+    assert (found["n"], found["events"]) == (42, 30)
+
+
+def test_the_medians_of_the_remissions_are_the_published_ones():
+    found = median_survival(frame_of(REMISSION), by="drug").set_index("drug")
+    assert found["median_weeks"].to_dict() == {"6-MP": 23, "placebo": 8}
+    assert found["n"].to_dict() == {"6-MP": 21, "placebo": 21}
+    assert found["events"].to_dict() == {"6-MP": 9, "placebo": 21}
+
+
+# --- R survival 3.5
+
+
+def case(shared, name):
+    folder = shared / "cases" / "survival" / name
+    computed = json.loads((folder / "computed.json").read_text())
+    return pd.read_csv(folder / "input.csv"), computed
+
+
+def test_remission_curves_and_bounds_are_those_of_r(shared):
+    frame, computed = case(shared, "gehan_6mp")
+    frame = frame.rename(columns={"weeks": "duration_weeks"})
+    curves = survival_curves(aggregated(frame), by="group")
+    for group in (1, 2):
+        for week in (6, 7, 10, 13, 16, 22, 23):
+            for column, key in [("survival", "surv"), ("lower", "lower"), ("upper", "upper")]:
+                expected = computed[f"km.group{group}.t{week}.{key}"]
+                found = at(curves, week, column, group=group)
+                expected = np.nan if expected is None else expected
+                # rtol of the case; 1e-12 because R prints 0 for the fallen curve.
+                assert found == pytest.approx(expected, rel=1e-6, abs=1e-12, nan_ok=True)
+    found = logrank(aggregated(frame), by="group")["statistic"].iloc[0]
+    assert found == pytest.approx(computed["logrank.chisq"], rel=1e-6)
+
+
+def test_fruit_flies_are_those_of_r(shared):
+    frame, computed = case(shared, "waltons")
+    frame = aggregated(frame.rename(columns={"T": "duration_days", "E": "event"}))
+    assert median_survival(frame)["median_days"].tolist() == [computed["km.median"]]
+    medians = median_survival(frame, by="group").set_index("group")["median_days"]
+    assert medians["control"] == computed["km.group=control.median"]
+    assert medians["miR-137"] == computed["km.group=miR-137.median"]
+    found = logrank(frame, by="group")["statistic"].iloc[0]
+    assert found == pytest.approx(computed["logrank.chisq"], rel=1e-6)
+
+
+def test_lung_cancer_is_that_of_r(shared):
+    frame, computed = case(shared, "lung")
+    frame = frame.assign(event=frame["status"] == 2).rename(columns={"time": "duration_days"})
+    frame = aggregated(frame[["sex", "duration_days", "event"]])
+    curves = survival_curves(frame)
+    for day in (100, 365, 730):
+        for column, key in [("survival", "surv"), ("lower", "lower"), ("upper", "upper")]:
+            expected = computed[f"km.log-log.t{day}.{key}"]
+            assert at(curves, day, column) == pytest.approx(expected, rel=1e-6)
+    median = median_survival(frame).iloc[0]
+    assert median[["median_days", "lower", "upper"]].tolist() == computed["km.median.log-log"]
+    found = logrank(frame, by="sex")["statistic"].iloc[0]
+    assert found == pytest.approx(computed["logrank.sex.chisq"], rel=1e-6)
+
+
+def test_late_entry_is_that_of_r(shared):
+    """Myeloma, 1,688 of 3,882 entered late; ignoring that would give 0.779 at one year."""
+    frame, computed = case(shared, "myeloma_left_truncation")
+    frame = frame.rename(
+        columns={"entry": "entry_days", "futime": "duration_days", "death": "event"}
+    )[["entry_days", "duration_days", "event"]]
+    curves = survival_curves(aggregated(frame))
+    for day in (365, 730, 1826, 3650):
+        expected = computed[f"km_truncated.t{day}.surv"]
+        assert at(curves, day) == pytest.approx(expected, rel=1e-6)
+    median = median_survival(aggregated(frame))["median_days"].iloc[0]
+    assert median == computed["km_truncated.median"][0]
+
+
+# --- curves counted by hand
+
+
+def small(**columns):
+    return pd.DataFrame(
+        {"duration_days": [2, 3, 3, 5], "event": [True, True, False, False]}
+    ).assign(**columns)
+
+
+def test_a_curve_starts_at_one_and_counts_every_time():
+    found = survival_curves(small())
+    assert found["duration_days"].tolist() == [0, 2, 3, 5]
+    assert found["at_risk"].tolist() == [4, 4, 3, 1]
+    assert found["events"].tolist() == [0, 1, 1, 0]
+    assert found["censored"].tolist() == [0, 0, 1, 1]
+    # Equal times: the event at 3 has the one who is censored at 3 still at risk.
+    assert found["survival"].tolist() == pytest.approx([1, 3 / 4, 3 / 4 * 2 / 3, 1 / 2])
+    assert found.dtypes.astype(str)[["at_risk", "events", "censored"]].tolist() == ["int64"] * 3
+
+
+def test_rows_and_their_counts_say_the_same():
+    frame = frame_of(REMISSION)
+    pd.testing.assert_frame_equal(
+        survival_curves(frame, by="drug"), survival_curves(aggregated(frame), by="drug")
+    )
+    pd.testing.assert_frame_equal(logrank(frame, by="drug"), logrank(aggregated(frame), by="drug"))
+
+
+def test_an_event_at_time_zero_counts_in_the_first_row():
+    found = survival_curves(small(duration_days=[0, 3, 3, 5]))
+    assert found["survival"].tolist()[0] == pytest.approx(3 / 4)
+
+
+def test_a_fallen_curve_has_no_interval():
+    found = survival_curves(small(event=True))
+    assert found["survival"].iloc[-1] == 0
+    assert found[["lower", "upper"]].iloc[-1].isna().all()
+
+
+def test_a_wider_confidence_gives_wider_bounds():
+    narrow, wide = survival_curves(small(), confidence=0.5), survival_curves(small())
+    assert (narrow["lower"][1:] > wide["lower"][1:]).all()
+
+
+def test_several_columns_make_groups_of_their_pairs():
+    found = survival_curves(
+        small(plan=["a", "a", "b", "b"], tier=[1, 2, 1, 1]), by=["plan", "tier"]
+    )
+    assert found.columns[:3].tolist() == ["plan", "tier", "duration_days"]
+    pairs = found[["plan", "tier"]].drop_duplicates().apply(tuple, axis=1).tolist()
+    assert pairs == [("a", 1), ("a", 2), ("b", 1)]
+
+
+def test_without_by_the_groups_are_pooled():
+    assert survival_curves(small(plan=list("abcd")))["at_risk"].iloc[0] == 4
+
+
+def test_no_rows_give_no_curve_but_its_columns():
+    found = survival_curves(small(plan="a").iloc[:0], by="plan")
+    assert found.columns.tolist() == [
+        *("plan", "duration_days", "at_risk", "events", "censored"),
+        *("survival", "lower", "upper"),
+    ]
+    assert len(found) == 0
+    assert len(median_survival(small().iloc[:0])) == 0
+
+
+def test_the_durations_are_unchanged():
+    frame = small(entry_days=[0, 1, 0, 2])
+    before = frame.copy(deep=True)
+    survival_curves(frame, from_time=1)
+    pd.testing.assert_frame_equal(frame, before)
+
+
+# --- late entry by hand
+
+
+def test_late_entrants_are_at_risk_after_their_entry():
+    # b and c enter at 2: at the event of time 2 they are not at risk yet.
+    frame = pd.DataFrame(
+        {
+            "entry_days": [0, 2, 2, 0],
+            "duration_days": [2, 4, 6, 9],
+            "event": [True, True, True, False],
+        }
+    )
+    with pytest.warns(CxWarning, match="rests on 2 customers at 2 days"):
+        found = survival_curves(frame)
+    assert found["at_risk"].tolist() == [2, 2, 3, 2, 1]
+    assert found["survival"].tolist() == pytest.approx([1, 1 / 2, 1 / 3, 1 / 6, 1 / 6])
+
+
+EMPTIED = pd.DataFrame(
+    {
+        "entry_days": [0, 5, 5, 7],
+        "duration_days": [3, 9, 12, 10],
+        "event": [True, True, False, False],
+        "n": [1, 40, 40, 40],
+    }
+)
+
+
+def test_a_curve_that_falls_to_zero_before_others_enter_is_refused():
+    with pytest.raises(CxError, match=r"after 3 days: all who are at risk end .* from_time=5"):
+        survival_curves(EMPTIED)
+
+
+def test_the_way_to_mend_it_works_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = survival_curves(EMPTIED, from_time=5)
+    assert found["duration_days"].tolist() == [5, 7, 9, 10, 12]
+    assert found["at_risk"].tolist() == [80, 80, 120, 80, 40]
+    assert found["survival"].tolist() == pytest.approx([1, 1, 2 / 3, 2 / 3, 2 / 3])
+
+
+def test_a_curve_over_a_time_at_which_nobody_is_at_risk_is_refused():
+    frame = EMPTIED.assign(event=[False, True, False, False])
+    with pytest.raises(CxError, match=r"after 3 days: nobody is at risk .* from_time=5"):
+        survival_curves(frame)
+
+
+def test_the_group_that_cannot_go_on_is_named():
+    frame = pd.concat([EMPTIED.assign(plan="basic"), small(entry_days=0, n=1, plan="pro")])
+    with pytest.raises(CxError, match="the curve of plan 'basic' cannot go on"):
+        survival_curves(frame, by="plan")
+
+
+def test_a_curve_that_starts_late_says_so():
+    with pytest.warns(CxWarning, match="starts at 5 days: nobody was at risk before"):
+        found = survival_curves(EMPTIED.iloc[1:])
+    assert found["duration_days"].iloc[0] == 5
+
+
+def test_few_at_risk_early_on_are_warned_of():
+    frame = pd.DataFrame(
+        {
+            "entry_days": [0, 0, 4],
+            "duration_days": [3, 9, 9],
+            "event": [True, False, False],
+            "n": [1, 2, 100],
+        }
+    )
+    with pytest.warns(CxWarning, match="rests on 3 customers at 3 days, .* from_time=3"):
+        survival_curves(frame)
+
+
+def test_without_late_entry_nothing_is_warned_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        survival_curves(small())
+        survival_curves(small(), from_time=2)
+
+
+# --- medians
+
+
+def test_a_median_that_is_not_reached_is_missing():
+    found = median_survival(small(event=False))
+    assert found[["median_days", "lower", "upper"]].isna().all(axis=None)
+
+
+def test_the_median_is_the_first_time_at_one_half():
+    # 3/4 at 2, exactly 1/2 at 3.
+    assert median_survival(small())["median_days"].tolist() == [3]
+
+
+# --- log-rank
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(1, 8), st.booleans(), st.sampled_from("abc"), st.integers(1, 4)),
+        min_size=12,
+        max_size=30,
+    )
+)
+def test_the_logrank_test_is_that_of_lifelines_where_nobody_enters_late(rows):
+    frame = pd.DataFrame(rows, columns=["duration_days", "event", "plan", "n"])
+    first = pd.DataFrame(
+        {"duration_days": [3, 4, 4], "event": True, "plan": list("abc"), "n": [2, 3, 2]}
+    )
+    frame = pd.concat([first, frame], ignore_index=True)
+    theirs = multivariate_logrank_test(
+        frame["duration_days"], frame["plan"], frame["event"], weights=frame["n"]
+    )
+    ours = logrank(frame, by="plan").iloc[0]
+    assert ours["degrees_of_freedom"] == 2
+    assert ours["statistic"] == pytest.approx(theirs.test_statistic, rel=1e-8, abs=1e-10)
+    assert ours["p_value"] == pytest.approx(theirs.p_value, rel=1e-8)
+
+
+def logrank_by_hand(frame):
+    """Two groups, one event time after the other, in plain Python."""
+    rows = frame.to_dict("records")
+    difference = variance = 0.0
+    for time in sorted({row["duration_days"] for row in rows if row["event"]}):
+        at_risk = [row for row in rows if row["entry_days"] < time <= row["duration_days"]]
+        ended = [row for row in at_risk if row["event"] and row["duration_days"] == time]
+        n, d = len(at_risk), len(ended)
+        own = sum(row["plan"] == "a" for row in at_risk)
+        difference += sum(row["plan"] == "a" for row in ended) - d * own / n
+        if n > 1:
+            variance += d * (own / n) * (1 - own / n) * (n - d) / (n - 1)
+    return difference**2 / variance
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(1, 9), st.integers(1, 5), st.booleans(), st.sampled_from("ab")),
+        min_size=8,
+        max_size=25,
+    )
+)
+def test_the_logrank_test_counts_late_entrants_after_their_entry(rows):
+    frame = pd.DataFrame(rows, columns=["entry_days", "length", "event", "plan"])
+    always = pd.DataFrame(
+        {"entry_days": 0, "length": [4, 5, 8, 9], "event": True, "plan": list("abab")}
+    )
+    frame = pd.concat([always, frame], ignore_index=True)
+    frame["duration_days"] = frame["entry_days"] + frame.pop("length")
+    found = logrank(frame, by="plan")["statistic"].iloc[0]
+    assert found == pytest.approx(logrank_by_hand(frame), rel=1e-9, abs=1e-12)
+
+
+def test_equal_groups_do_not_differ():
+    frame = pd.concat([small(plan="a"), small(plan="b")])
+    found = logrank(frame, by="plan").iloc[0]
+    assert found["statistic"] == pytest.approx(0, abs=1e-12)
+    assert found["p_value"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        small(plan="a"),
+        small(plan=list("aabb"), event=False),
+        small(plan=list("aabb")).iloc[:0],
+        # Nobody of b is at risk when somebody of a ends.
+        small(plan=list("aaab"), entry_days=[0, 0, 0, 4]),
+    ],
+)
+def test_nothing_to_compare_is_said(frame):
+    with pytest.raises(CxError, match=r"fewer than two groups of .'plan'. are at risk"):
+        logrank(frame, by="plan")
+
+
+# --- what cannot be read
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (small().rename(columns={"duration_days": "T"}), "need one column 'duration_<unit>'"),
+        (small(duration_weeks=1), "need one column 'duration_<unit>' and have"),
+        (small().rename(columns={"event": "events"}), "no column 'event' .* did you mean 'events'"),
+        (small(duration_days=[1, 2, None, 3]), "1 rows of the durations have a missing value"),
+        (small(event=[0, 1, 2, 1]), "'event' must be True"),
+        (small(n=[1, 1, 1.5, 1]), "'n' must hold whole numbers"),
+        (small(entry_days=[2, 0, 0, 0]), "1 rows of the durations end before they enter"),
+        (small(duration_days=[-1, 2, 3, 4]), "1 rows of the durations end before they enter"),
+    ],
+)
+def test_what_cannot_be_read_says_why(frame, message):
+    with pytest.raises(CxError, match=message):
+        survival_curves(frame)
+
+
+def test_an_unknown_group_shows_the_closest():
+    with pytest.raises(CxError, match="no column 'plans' in the durations; did you mean 'plan'"):
+        survival_curves(small(plan="a"), by="plans")
