@@ -85,8 +85,8 @@ def test_a_smaller_company_has_the_first_customers_of_a_larger_one(small: Path, 
     pd.testing.assert_frame_equal(few, many.head(len(few)))
 
 
-def test_what_was_there_before_is_replaced(tmp_path: Path):
-    (tmp_path / "exports").mkdir()
+def test_an_earlier_simulation_is_replaced(tmp_path: Path):
+    simulate_company(tmp_path, customers=3)
     (tmp_path / "exports/old.csv").touch()
     company = simulate_company(tmp_path, customers=5)
     assert not (tmp_path / "exports/old.csv").exists()
@@ -98,6 +98,12 @@ def test_the_rows_reported_are_the_rows_written(tmp_path: Path):
     company = simulate_company(tmp_path, customers=30)
     written = {path.stem: len(export(tmp_path, path.stem)) for path in tmp_path.glob("exports/*")}
     assert company.rows == written
+
+
+def test_the_exports_of_a_real_company_are_not_overwritten(tmp_path: Path):
+    (tmp_path / "exports").mkdir()
+    with pytest.raises(CxError, match="holds 'exports' of another company"):
+        simulate_company(tmp_path, customers=3)
 
 
 def test_no_customers_are_refused(tmp_path: Path):

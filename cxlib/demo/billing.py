@@ -291,7 +291,7 @@ def draw_installations(chunk: Chunk) -> Installations:
     booked = started + ((0.02 + wait[1]) * DAY).astype(np.int64)
     visit = started + ((4 + 3 * wait[2]) * DAY).astype(np.int64)
     rescheduled = visit - (4 * HOUR + 20 * HOUR * wait[3]).astype(np.int64)
-    visit = visit + np.where(moved, (5 + 4 * wait[4]) * DAY, 0).astype(np.int64)
+    visit = visit + np.where(moved, (7 + 7 * wait[4]) * DAY, 0).astype(np.int64)
     plugged = delivered + (HOUR + 40 * HOUR * wait[2] ** 2).astype(np.int64)
     steps = {
         "delivered": delivered,

@@ -209,7 +209,7 @@ class PlantedTruth:
         0.45, "share", "installations by a technician, which itself has no effect"
     )
     reschedule_share: float = _stated(
-        0.40, "share of technician visits", "the friction: the visit is moved by a week"
+        0.40, "share of technician visits", "the friction: the visit is moved by one or two weeks"
     )
 
     renewal_beta: tuple[float, float] = _stated(

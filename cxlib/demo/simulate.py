@@ -84,8 +84,8 @@ def simulate_company(
     Parameters
     ----------
     workspace
-        Folder that gets ``exports/*.csv``, ``sources.yml`` and ``truth/*``; what it holds of them
-        is replaced.
+        Folder that gets ``exports/*.csv``, ``sources.yml`` and ``truth/*``; those of an earlier
+        simulation are replaced.
     customers
         Persons who ever subscribe. Half as many again only look.
     seed
@@ -105,7 +105,7 @@ def simulate_company(
     Raises
     ------
     CxError
-        For fewer than one customer.
+        For fewer than one customer, and for a workspace that holds another company.
 
     Notes
     -----
@@ -128,6 +128,7 @@ def simulate_company(
     if customers < 1:
         raise CxError(f"customers is {customers}; a company needs at least one")
     workspace = Path(workspace)
+    _refuse_others_work(workspace)
     parameters, faults = parameters or planted_truth(), faults or Faults()
     unfinished = workspace / ".simulating"
     rmtree(unfinished, ignore_errors=True)
@@ -158,6 +159,17 @@ def simulate_company(
     (unfinished / "sources.yml").replace(workspace / "sources.yml")
     unfinished.rmdir()
     return Simulation(workspace, customers, seed, writers.rows["exports"])
+
+
+def _refuse_others_work(workspace: Path) -> None:
+    if (workspace / "truth/parameters.json").exists():
+        return
+    for name in ("exports", "sources.yml"):
+        if (workspace / name).exists():
+            raise CxError(
+                f"the workspace {workspace.as_posix()!r} holds {name!r} of another company; "
+                "simulate into an empty folder"
+            )
 
 
 def _shown(chunks: range, progress: bool) -> Iterable[int]:
