@@ -106,6 +106,13 @@ def test_the_exports_of_a_real_company_are_not_overwritten(tmp_path: Path):
         simulate_company(tmp_path, customers=3)
 
 
+def test_a_simulation_that_was_stopped_can_be_repeated(tmp_path: Path):
+    (tmp_path / ".simulating/exports").mkdir(parents=True)
+    (tmp_path / "exports").mkdir()
+    simulate_company(tmp_path, customers=3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["exports", "sources.yml", "truth"]
+
+
 def test_no_customers_are_refused(tmp_path: Path):
     with pytest.raises(CxError, match="customers is 0; a company needs at least one"):
         simulate_company(tmp_path, customers=0)

@@ -162,7 +162,8 @@ def simulate_company(
 
 
 def _refuse_others_work(workspace: Path) -> None:
-    if (workspace / "truth/parameters.json").exists():
+    # The second is what a simulation leaves that was stopped on the way.
+    if (workspace / "truth/parameters.json").exists() or (workspace / ".simulating").exists():
         return
     for name in ("exports", "sources.yml"):
         if (workspace / name).exists():
