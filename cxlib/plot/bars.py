@@ -12,6 +12,7 @@ _COLUMNS = (
     "touchpoint", "n", "ended", "open", "dropoff_rate", "lower", "upper", "expected",
     "lift", "lift_lower", "lift_upper",
 )  # fmt: skip
+_SURE = 10  # visits from which "always" is more than chance
 _MORE, _LESS, _SAME = "#d55e00", "#009e73", "#7a8ba3"
 
 
@@ -36,7 +37,7 @@ def dropoff(
     plotly.graph_objects.Figure
         Observed rates of visits with their 95 % intervals in front of the expected rates; red
         where more journeys end than expected (the interval of the lift is above 1), green where
-        fewer do.
+        fewer do. Touchpoints that always end a journey are left out, and named.
 
     Raises
     ------
@@ -60,7 +61,8 @@ def dropoff(
             "keep one before plotting, for example frame[frame['segment'] == 'loyal']"
         )
     heading = title or "Where journeys end"
-    rows = frame[frame["n"] > 0].head(top)
+    known, always = _split(frame)
+    rows = known.head(top)
     if rows.empty:
         return blank(heading, "No journeys in this selection.", theme=theme)
     figure = go.Figure([_expected(rows), *_observed(rows)])
@@ -86,7 +88,7 @@ def dropoff(
     return dress(
         figure,
         title=heading,
-        subtitle=_subtitle(frame, rows),
+        subtitle=_subtitle(known, rows, always),
         description=_description(rows),
         height=202 + 30 * max(len(rows), 4),
         theme=theme,
@@ -159,9 +161,27 @@ def _facts(rows: pd.DataFrame) -> list[list[object]]:
     return facts[columns].astype(object).to_numpy().tolist()
 
 
-def _subtitle(frame: pd.DataFrame, rows: pd.DataFrame) -> str:
-    some = f"{len(rows)} of {len(frame)} touchpoints; " if len(rows) < len(frame) else ""
-    return f"{some}{int(frame['ended'].sum()):,} journeys ended; whiskers are 95% intervals"
+def _split(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Rows that can be compared, and the touchpoints that always end a journey, such as a purchase.
+
+    The latter would be most of what is seen, and say nothing about friction.
+    """
+    known = frame[frame["n"] > 0]
+    always = (known["ended"] == known["n"]) & (known["n"] >= _SURE)
+    if always.all():
+        return known, []
+    return known[~always], known.loc[always, "touchpoint"].map(plain).tolist()
+
+
+def _subtitle(known: pd.DataFrame, rows: pd.DataFrame, always: list[str]) -> str:
+    some = f"{len(rows)} of {len(known)} touchpoints; " if len(rows) < len(known) else ""
+    text = (
+        f"{some}{int(known['ended'].sum()):,} journeys ended at these; whiskers are 95% intervals"
+    )
+    if always:
+        verb = "ends" if len(always) == 1 else "end"
+        text += f"; {' and '.join(always)}, which always {verb} a journey, left out"
+    return text
 
 
 def _description(rows: pd.DataFrame) -> str:

@@ -18,6 +18,7 @@ _PLAIN = {
     "(open)": "still open",
     "(other)": "other",
     "(start)": "journey began",
+    "(none)": "not known",
 }
 
 

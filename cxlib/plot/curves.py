@@ -67,7 +67,10 @@ def survival(
     need_columns(curves, _COLUMNS, "survival")
     time, unit = _time(curves)
     by = _group(curves, time)
-    heading = title or f"How long customers stay{f', by {plain(by)}' if by else ''}"
+    question = (
+        "How long customers stay" if event == "left" else f"How long until customers have {event}"
+    )
+    heading = title or question + (f", by {plain(by)}" if by else "")
     if curves.empty:
         return blank(heading, "No customers in this selection.", theme=theme)
     groups = _split(curves, by, time)
@@ -75,8 +78,11 @@ def survival(
     paint = _paint(shown, colours or {})
     figure = go.Figure()
     ticks = _ticks(max(rows[time].max() for rows in shown.values()), unit)
+    # All bands, then all lines: a band over a line would take its colour.
+    for group, rows in shown.items():
+        _draw_band(figure, rows, time, paint[group], 0.18 if len(shown) < 4 else 0.1)
     for at, (group, rows) in enumerate(shown.items()):
-        _draw_curve(figure, rows, time, unit, group, paint[group], GROUP_DASHES[at // 6 % 4])
+        _draw_line(figure, rows, time, unit, group, paint[group], GROUP_DASHES[at // 6 % 4])
     _draw_medians(figure, shown, time, paint)
     _draw_at_risk(figure, shown, time, ticks, paint)
     _lay_out(figure, shown, time, ticks, event)
@@ -149,31 +155,30 @@ def _ticks(end: float, unit: str) -> list[float]:
     return [step * at for at in range(int(end / step) + 1)]
 
 
-def _draw_curve(
+def _draw_band(
+    figure: go.Figure, rows: pd.DataFrame, time: str, colour: str, opacity: float
+) -> None:
+    band = {"x": rows[time].tolist(), "mode": "lines", "line": {"width": 0, "shape": "hv"},
+            "hoverinfo": "skip"}  # fmt: skip
+    # Where the curve is 0 it has no interval (NaN), and a gap would tear the band.
+    upper, lower = (rows[name].fillna(rows["survival"]).tolist() for name in ("upper", "lower"))
+    figure.add_scatter(y=upper, **band)
+    figure.add_scatter(y=lower, fill="tonexty", fillcolor=translucent(colour, opacity), **band)
+
+
+def _draw_line(
     figure: go.Figure, rows: pd.DataFrame, time: str, unit: str, group: str, colour: str, dash: str
 ) -> None:
-    x = rows[time].tolist()
-    # Where the curve is 0 it has no interval (NaN), and a gap would tear the band.
-    band = {"mode": "lines", "line": {"width": 0, "shape": "hv"}, "hoverinfo": "skip",
-            "showlegend": False, "legendgroup": group}  # fmt: skip
-    figure.add_scatter(x=x, y=rows["upper"].fillna(rows["survival"]).tolist(), **band)
-    figure.add_scatter(
-        x=x,
-        y=rows["lower"].fillna(rows["survival"]).tolist(),
-        fill="tonexty",
-        fillcolor=translucent(colour, 0.16),
-        **band,
-    )
     sure = rows["at_risk"] >= _THIN
     # The dotted tail begins at the last sure point, so that the line has no gap.
     tail = rows[~sure | ~sure.shift(-1, fill_value=True)] if not sure.all() else rows.iloc[:0]
-    for part, line, legend in ((rows[sure], dash, True), (tail, "dot", not sure.any())):
+    for part, line, width in ((rows[sure], dash, 2.2), (tail, "dot", 1.4)):
         if len(part) == 0:
             continue
         figure.add_scatter(
             x=part[time].tolist(), y=part["survival"].tolist(), mode="lines",
-            line={"color": colour, "width": 2.2 if legend else 1.4, "shape": "hv", "dash": line},
-            name=shorten(plain(group), 30), legendgroup=group, showlegend=legend,
+            line={"color": colour, "width": width, "shape": "hv", "dash": line},
+            name=shorten(plain(group), 30),
             customdata=part[["at_risk", "lower", "upper"]].to_numpy().tolist(),
             hovertemplate=f"<b>{plain(group)}</b>, {unit} %{{x:,.4~g}}<br>%{{y:.1%}} remain "
             "(95% interval %{customdata[1]:.1%} to %{customdata[2]:.1%})<br>"
@@ -195,8 +200,8 @@ def _draw_medians(
         if median is None:
             continue
         figure.add_scatter(
-            x=[median, median], y=[0.5, 0], mode="lines+markers", legendgroup=group,
-            line={"color": paint[group], "width": 1, "dash": "dot"}, showlegend=False,
+            x=[median, median], y=[0.5, 0], mode="lines+markers",
+            line={"color": paint[group], "width": 1, "dash": "dot"},
             marker={"size": [9, 0], "color": paint[group], "opacity": 1},
             hovertemplate=f"<b>{plain(group)}</b>: half were gone by %{{x:,.4~g}}<extra></extra>",
         )  # fmt: skip
@@ -218,7 +223,7 @@ def _draw_at_risk(
     for place, rows in enumerate(groups.values()):
         numbers = [_at_risk(rows, time, tick) for tick in ticks]
         figure.add_scatter(
-            x=list(ticks), y=[place] * len(ticks), yaxis="y2", mode="text", showlegend=False,
+            x=list(ticks), y=[place] * len(ticks), yaxis="y2", mode="text",
             text=[f"{number:,}" for number in numbers], hoverinfo="skip", cliponaxis=False,
             textfont={"size": 11},
         )  # fmt: skip
@@ -271,17 +276,18 @@ def _description(
     groups: Mapping[str, pd.DataFrame], time: str, unit: str, event: str, customers: int
 ) -> str:
     single = unit.removesuffix("s")
-    readings = []
+    alone = list(groups) == ["all"]
+    halves, rest = [], []
     for group, rows in groups.items():
         median = _median(rows, time)
-        who = "" if group == "all" and len(groups) == 1 else f" of {plain(group)}"
-        if median is None:
-            left, end = rows["survival"].iloc[-1], rows[time].max()
-            readings.append(
-                f"{left:.0%}{who} had not {event} by {single} {end:,.4g}, the last seen"
-            )
+        if median is not None:
+            halves.append(f"{single} {median:,.4g}{'' if alone else f' ({plain(group)})'}")
         else:
-            readings.append(f"Half{who} had {event} by {single} {median:,.4g}")
+            left, end = rows["survival"].iloc[-1], rows[time].max()
+            who = "" if alone else f" of {plain(group)}"
+            rest.append(f"{left:.0%}{who} had not by {single} {end:,.4g}, the last seen")
+    readings = [f"Half had {event} by {', '.join(halves)}"] if halves else []
+    readings += rest
     return (
         f"Share of {customers:,} customers who have not {event}, by {unit}. "
         + "; ".join(readings)

@@ -14,6 +14,7 @@ __all__ = ["sankey"]
 _COLUMNS = ("step", "from_touchpoint", "to_touchpoint", "journeys", "customers", "of_step")
 _LAST = ("(other)", "(open)", "(end)")  # below the touchpoints, in this order
 _THICKNESS, _PAD, _BOTTOM = 14, 18, 16  # pixels
+_EMPTY = "No journeys in this selection."
 _LETTERS = 24  # a label longer than this meets the next column at 1,000 pixels
 
 
@@ -21,6 +22,7 @@ def sankey(
     flows: pd.DataFrame,
     *,
     hide_below: float = 0.0,
+    least_customers: int = 0,
     title: str | None = None,
     colours: Mapping[str, str] | None = None,
     theme: str = "light",
@@ -34,7 +36,9 @@ def sankey(
         with ``step, from_touchpoint, to_touchpoint, journeys, customers, of_step``.
     hide_below
         Moves that hold a smaller share of their step (0 to 1) are not drawn; the subtitle says
-        how many journeys' moves that leaves out.
+        which share of all moves that leaves out.
+    least_customers
+        Moves of fewer customers are not drawn either.
     title
         In place of the title that says what is shown.
     colours
@@ -69,9 +73,11 @@ def sankey(
             "the flows hold several groups, and a Sankey chart shows one; "
             "keep one before plotting, for example flows[flows['segment'] == 'loyal']"
         )
-    shown = flows[(flows["of_step"] >= hide_below) & (flows["journeys"] > 0)]
+    large = (flows["of_step"] >= hide_below) & (flows["customers"] >= least_customers)
+    shown = flows[large & (flows["journeys"] > 0)]
     if shown.empty:
-        return blank(title or "How customers move", "No journeys in this selection.", theme=theme)
+        sentence = "Every move is too small to be drawn." if len(flows) else _EMPTY
+        return blank(title or "How customers move", sentence, theme=theme)
     nodes = _place(_nodes(shown))
     figure = go.Figure(_trace(shown, nodes, colours or {}))
     _head_columns(figure, nodes)
@@ -84,7 +90,7 @@ def sankey(
         height=int(nodes.attrs["height"]),
         above=30,
         theme=theme,
-        min_width=118 * nodes["position"].nunique(),
+        min_width=136 * nodes["position"].nunique(),
         kind="sankey",
     ).update_layout(margin={"l": 16, "r": 20, "b": _BOTTOM})
 

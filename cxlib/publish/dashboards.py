@@ -22,18 +22,23 @@ from cxlib.engine.store import open_store
 from cxlib.errors import CxError
 from cxlib.journeys.log import Journeys, load_journeys
 from cxlib.journeys.overview import summary
+from cxlib.plot.canvas import plain
 from cxlib.publish.selection import LEAST, Selection
-from cxlib.publish.widgets import Chart, Session, Tile, Tiles
+from cxlib.publish.widgets import Chart, Session, Table, Tile, Tiles
 
 __all__ = [
     "LEAST",
     "Chart",
     "Page",
+    "Table",
     "Tile",
     "Tiles",
+    "chance_note",
     "enough",
     "first_known",
+    "named",
     "open_page",
+    "plain",
     "summary_tiles",
 ]
 
@@ -141,6 +146,24 @@ class Page:
         until = self.selection.whole.observed_until
         return f"{until.day} {until:%B %Y}"
 
+    def groups(self, name: str) -> tuple[str | None, Journeys, dict[str, Any]]:
+        """What a filter of ``choose_groups`` says, for ``cxlib.time_to_event``.
+
+        Returns
+        -------
+        tuple of str or None, Journeys and dict
+            The column to group by, the log that has it, and from when customers count: segments
+            are followed from the day on which they were taken.
+        """
+        by = self[name] or None
+        if by is None:
+            return None, self.selection.whole, {"window_start": None}
+        log = self.selection.grouped(by)
+        if by != "segment":
+            return by, log, {"window_start": None}
+        window = {"window_start": self.selection.year_before, "origin": "window_start"}
+        return by, log, window
+
     def summary(self) -> pd.DataFrame:
         """What ``cxlib.summary`` says of ``log``, counted once for each setting of the filters."""
         key = (self["customers"], self["period"])
@@ -196,6 +219,25 @@ class Page:
         """Filter: all journeys, or those that started in the last months."""
         options = ["all of the data", *self.selection.periods]
         return self.choose("period", "Journeys that started in", options)
+
+    def choose_groups(self, name: str, label: str) -> widgets.Dropdown:
+        """Filter: which groups to compare; none, by an attribute, or by RFM segment."""
+        day = self.selection.year_before
+        options = [
+            ("no groups", ""),
+            *((plain(attribute), attribute) for attribute in self.selection.attributes),
+            (f"segment on {day.day} {day:%B %Y}", "segment"),
+        ]
+        return self.choose(name, label, options, value=options[1][1])
+
+    def setter(self, name: str) -> Callable[[Any], None]:
+        """Function that sets a filter, if it has the value; for clicks on a chart."""
+
+        def set_filter(value: Any) -> None:
+            if value in _values(self.controls[name]):
+                self.controls[name].value = value
+
+        return set_filter
 
     def set_filters(self, wanted: Mapping[str, str]) -> None:
         """Set filters from text, as the address has them; what does not exist is left out."""
@@ -369,7 +411,7 @@ def _number(value: float) -> str:
 
 
 def enough(
-    frame: pd.DataFrame, column: str = "customers", what: str = "rows"
+    frame: pd.DataFrame, column: str = "customers", what: str = "rows", *, by: str | None = None
 ) -> tuple[pd.DataFrame, list[str]]:
     """Rows of at least 10 customers, and a note on those that are left out.
 
@@ -380,7 +422,9 @@ def enough(
     column
         Column that counts the customers, or what stands for them.
     what
-        What a row is, in the plural: "groups".
+        What is left out, in the plural: "groups".
+    by
+        Column of groups; a group is then kept or left out as a whole, by its sum.
 
     Returns
     -------
@@ -389,17 +433,68 @@ def enough(
 
     Examples
     --------
-    >>> frame = pd.DataFrame({"plan": ["pro", "basic"], "n": [40, 3]})
-    >>> enough(frame, "n", "groups")[1]
+    >>> frame = pd.DataFrame({"plan": ["pro", "pro", "basic"], "n": [4, 6, 3]})
+    >>> enough(frame, "n", "groups", by="plan")[1]
     ['1 of 2 groups has fewer than 10 customers and is not shown.']
     """
-    shown = frame[frame[column] >= LEAST]
-    hidden = len(frame) - len(shown)
-    if not hidden:
+    size = frame[column] if by is None else frame.groupby(by)[column].transform("sum")
+    shown = frame[size >= LEAST]
+    every, left = (len(f) if by is None else f[by].nunique() for f in (frame, shown))
+    if every == left:
         return shown, []
-    has, is_ = ("has", "is") if hidden == 1 else ("have", "are")
+    has, is_ = ("has", "is") if every - left == 1 else ("have", "are")
     few = f"{has} fewer than {LEAST} customers and {is_} not shown."
-    return shown, [f"{hidden:,} of {len(frame):,} {what} {few}"]
+    return shown, [f"{every - left:,} of {every:,} {what} {few}"]
+
+
+def chance_note(test: pd.DataFrame) -> str:
+    """What a log-rank test says, in plain language.
+
+    Parameters
+    ----------
+    test
+        What ``cxlib.logrank`` gives.
+
+    Returns
+    -------
+    str
+        One sentence with the p-value.
+
+    Examples
+    --------
+    >>> chance_note(pd.DataFrame({"p_value": [0.31], "degrees_of_freedom": [2], "events": [40]}))
+    'The differences between the groups may be chance (log-rank test, p = 0.310, 40 events).'
+    """
+    row = test.iloc[0]
+    p = "p < 0.001" if row["p_value"] < 0.001 else f"p = {row['p_value']:.3f}"
+    evidence = f"(log-rank test, {p}, {row['events']:,.0f} events)"
+    if row["p_value"] < 0.05:
+        return (
+            f"The groups differ by more than chance explains {evidence}. "
+            "That is an association: it does not say that the group is the cause."
+        )
+    return f"The differences between the groups may be chance {evidence}."
+
+
+def named(touchpoints: Iterable[str]) -> list[tuple[str, str]]:
+    """Touchpoints as options of a filter: how they are said, and their name, by alphabet.
+
+    Parameters
+    ----------
+    touchpoints
+        Their names.
+
+    Returns
+    -------
+    list of tuple of str and str
+        Text and value.
+
+    Examples
+    --------
+    >>> named(["signed_up", "opened_ticket"])
+    [('opened ticket', 'opened_ticket'), ('signed up', 'signed_up')]
+    """
+    return sorted((plain(name), name) for name in touchpoints)
 
 
 def first_known(wanted: Iterable[str], known: Sequence[str]) -> str:

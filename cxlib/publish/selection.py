@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,10 @@ import ibis
 import pandas as pd
 
 from cxlib.engine.store import Snapshot
+from cxlib.errors import unknown_name
 from cxlib.journeys.log import Journeys
-from cxlib.journeys.verbs import keep_journeys
+from cxlib.journeys.verbs import add_customer_columns, keep_journeys
+from cxlib.models.segments import rfm_segments
 from cxlib.plot.canvas import plain
 
 if TYPE_CHECKING:
@@ -137,6 +139,35 @@ class Selection:
         if start < self.first_start:
             return None
         return self._kept(self.groups.get(str(group)), start, since)
+
+    def grouped(self, by: str, *, segments_as_of: datetime | None = None) -> Journeys:
+        """The whole log with an attribute of the customers, or their RFM segment, on its events.
+
+        Parameters
+        ----------
+        by
+            One of ``attributes``, or "segment".
+        segments_as_of
+            When the segments are taken; ``year_before`` when not given.
+        """
+        if by == "segment":
+            facts = rfm_segments(self.whole, as_of=segments_as_of or self.year_before)
+        elif by in self.attributes:
+            facts = self.store.table("customers")
+        else:
+            raise unknown_name("attribute", by, [*self.attributes, "segment"], "of the customers")
+        log = self.whole
+        if by in log.events.columns:
+            # An event may have the fact of its own moment; here the customer's counts.
+            log = replace(log, events=log.events.drop(by))
+        return add_customer_columns(log, facts, columns=[by])
+
+    @property
+    def year_before(self) -> datetime:
+        """A year before the end of the data, or their middle where they are shorter than two."""
+        until, first = self.whole.observed_until, self.first_start or self.whole.observed_until
+        day = until - min(timedelta(days=365), (until - first) / 2)
+        return datetime(day.year, day.month, day.day)
 
     def _since(self, period: str | None) -> datetime | None:
         days = PERIODS.get(str(period))

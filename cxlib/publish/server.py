@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cxlib.engine.store import open_store
+from cxlib.engine.store import current_snapshot, open_store
 from cxlib.errors import CxError
 
 __all__ = ["find_dashboards", "serve_dashboards"]
@@ -23,6 +25,7 @@ _UNUSED = [
     "@voila-dashboards/widgets-manager7",
 ]
 _IDLE_SECONDS = 3_600
+_RENEW_MILLISECONDS = 5_000
 
 
 def find_dashboards(folder: str | Path | None = None) -> Path:
@@ -137,48 +140,55 @@ def _put_first(variable: str, folder: Path) -> None:
 
 
 def _application(folder: Path, port: int, open_browser: bool, preheat: bool) -> Any:
-    from traitlets.config import Config
-
-    application = _voila()(
-        config=Config(
-            {
-                "Voila": {
-                    "ip": "localhost",
-                    "port": port,
-                    "port_retries": 0,
-                    "open_browser": open_browser,
-                    "root_dir": str(folder),
-                    "log_level": "WARNING",
-                    "config_file_paths": [],  # no settings from elsewhere on this machine
-                },
-                "VoilaConfiguration": {
-                    "template": "cxlib",
-                    "classic_tree": True,
-                    "preheat_kernel": preheat,
-                    "default_pool_size": 1,
-                    "extension_denylist": _UNUSED,
-                    "allow_template_override": "NO",
-                    "allow_theme_override": "NO",
-                    "resources": {"cxlib": {"plotly": "voila/cxlib/plotly.min.js"}},
-                    "file_allowlist": [],
-                },
-                "MappingKernelManager": {
-                    "cull_idle_timeout": _IDLE_SECONDS,
-                    "cull_interval": 120,
-                    "cull_connected": True,
-                },
-                "VoilaKernelManager": {"fill_delay": 1},
-            }
-        )
-    )
+    # Tornado remarks on every page that Jupyter's two ping settings do not fit each other.
+    logging.getLogger("tornado.general").setLevel(logging.ERROR)
+    application = _voila()(config=_settings(folder, port, open_browser, preheat))
     application.initialize([str(folder)])
     return application
+
+
+def _settings(folder: Path, port: int, open_browser: bool, preheat: bool) -> Any:
+    from traitlets.config import Config
+
+    settings = Config()
+    settings.Voila = Config(
+        ip="localhost",
+        port=port,
+        port_retries=0,
+        open_browser=open_browser,
+        root_dir=str(folder),
+        log_level="ERROR",
+        config_file_paths=[],  # no settings from elsewhere on this machine
+    )
+    settings.VoilaConfiguration = Config(
+        template="cxlib",
+        classic_tree=True,
+        preheat_kernel=preheat,
+        default_pool_size=1,
+        extension_denylist=_UNUSED,
+        allow_template_override="NO",
+        allow_theme_override="NO",
+        resources={"cxlib": {"plotly": "voila/cxlib/plotly.min.js"}},
+        file_allowlist=[],
+    )
+    settings.MappingKernelManager = Config(
+        cull_idle_timeout=_IDLE_SECONDS, cull_interval=120, cull_connected=True
+    )
+    # A page that was given away is made anew when its viewer has loaded it.
+    settings.VoilaKernelManager = Config(fill_delay=3)
+    if sys.platform != "win32":
+        # Kernels on sockets of this user, and not on open TCP ports. The path of a socket has at
+        # most 104 characters, and the temporary folder of macOS is long.
+        settings.ConnectionFileMixin = Config(transport="ipc")
+        settings.Voila.connection_dir_root = "/tmp"
+    return settings
 
 
 def _voila() -> type[Any]:
     """Voilà with three additions; made here, because importing it takes a second."""
     import plotly
     from jupyter_server.utils import url_path_join
+    from tornado.ioloop import PeriodicCallback
     from tornado.web import StaticFileHandler
     from voila.app import Voila  # type: ignore[import-untyped]
 
@@ -195,6 +205,26 @@ def _voila() -> type[Any]:
             path = url_path_join(self.server_url, r"/voila/cxlib/(plotly\.min\.js)")
             return [(path, StaticFileHandler, {"path": str(script)}), *super().init_handlers()]
 
+        def listen(self) -> None:
+            self.snapshot = _current()
+            if self.voila_configuration.preheat_kernel:
+                PeriodicCallback(self.renew, _RENEW_MILLISECONDS).start()
+            super().listen()
+
+        async def renew(self) -> None:
+            """Make the pages that are kept ready anew when they show an older snapshot."""
+            snapshot = _current()
+            if snapshot in (self.snapshot, None):
+                return
+            self.snapshot = snapshot
+            manager = self.kernel_manager
+            for name, pool in manager._pools.items():
+                old = list(pool)
+                pool.clear()
+                manager.fill_if_needed(delay=0, notebook_name=name)
+                for page in old:
+                    await manager.shutdown_kernel((await page)["kernel_id"])
+
         def cards(self) -> dict[str, Any]:
             """What the gallery shows: the store, and each dashboard by its notebook's metadata."""
             store = open_store(os.environ["CXLIB_WORKSPACE"])
@@ -206,6 +236,11 @@ def _voila() -> type[Any]:
             }
 
     return Dashboards
+
+
+def _current() -> str | None:
+    snapshot = current_snapshot(os.environ["CXLIB_WORKSPACE"])
+    return None if snapshot is None else snapshot.id
 
 
 def _card(notebook: Path) -> dict[str, str]:

@@ -20,7 +20,7 @@ from traitlets import Unicode
 from cxlib.plot import figure_template
 from cxlib.plot.canvas import plain
 
-__all__ = ["Chart", "Session", "Tile", "Tiles"]
+__all__ = ["Chart", "Session", "Table", "Tile", "Tiles"]
 
 _ASSETS = Path(__file__).parent / "assets"
 _MOST_ROWS = 20_000  # of a table that goes to the browser
@@ -121,6 +121,43 @@ class Chart(anywidget.AnyWidget):
             self.send({"type": "assets", "templates": _themes()}, buffers)
         elif kind == "pick" and self._on_pick is not None and isinstance(content.get("name"), str):
             self._on_pick(content["name"])
+
+
+class Table(Chart):
+    """Table of a dashboard, as a card of its own.
+
+    Parameters
+    ----------
+    name
+        Stem of the name of the downloaded file.
+    title
+        What it shows.
+    as_of
+        Until when the data go.
+
+    Examples
+    --------
+    >>> table = Table("medians", "Median time")
+    >>> table.show(pd.DataFrame({"plan": ["pro"], "n": [12]}))
+    >>> json.loads(table.state)["table"]["rows"]
+    [['pro', 12]]
+    """
+
+    def __init__(self, name: str = "table", title: str = "", *, as_of: str = "") -> None:
+        """Make an empty table that says it is waiting."""
+        super().__init__(name, as_of=as_of)
+        self._fixed["title"] = title
+
+    def show(self, table: pd.DataFrame, notes: Sequence[str] = ()) -> None:  # type: ignore[override]
+        """Show a table with its notes."""
+        self._put(
+            kind="ready",
+            message="",
+            figure=None,
+            table=_table(table),
+            notes=list(notes),
+            version=self._content["version"] + 1,
+        )
 
 
 def _table(frame: pd.DataFrame) -> dict[str, Any]:

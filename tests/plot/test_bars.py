@@ -25,6 +25,14 @@ def test_a_touchpoint_whose_journeys_are_all_open_is_left_out():
     assert "just opened" not in figure.layout.yaxis.ticktext
 
 
+def test_a_touchpoint_that_always_ends_a_journey_is_left_out_and_named():
+    frame = dropoff_frame()
+    frame.loc[0, ["ended", "dropoff_rate"]] = [100, 1.0]
+    figure = plot.dropoff(frame)
+    assert list(figure.layout.yaxis.ticktext) == ["viewed home", "paid invoice"]
+    assert "opened ticket, which always ends a journey" in figure.layout.title.subtitle.text
+
+
 def test_the_interval_reaches_from_lower_to_upper():
     bar = plot.dropoff(dropoff_frame()).data[1]
     assert bar.x[0] - bar.error_x.arrayminus[0] == pytest.approx(0.5)
@@ -34,7 +42,7 @@ def test_the_interval_reaches_from_lower_to_upper():
 def test_only_the_top_rows_are_shown_and_the_subtitle_says_so():
     figure = plot.dropoff(dropoff_frame(), top=1)
     assert list(figure.layout.yaxis.ticktext) == ["opened ticket"]
-    assert figure.layout.title.subtitle.text.startswith("1 of 4 touchpoints; 100 journeys ended")
+    assert figure.layout.title.subtitle.text.startswith("1 of 3 touchpoints; 100 journeys ended")
 
 
 def test_the_description_reads_the_first_row():

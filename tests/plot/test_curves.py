@@ -37,7 +37,7 @@ def test_the_description_reads_medians_in_plain_language():
     text = plot.survival(curve_frame()).layout.meta["description"]
     assert text == (
         "Share of 70 customers who have not left, by days. "
-        "80% of loyal had not left by day 60, the last seen; Half of new had left by day 30."
+        "Half had left by day 30 (new); 80% of loyal had not by day 60, the last seen."
     )
 
 
@@ -49,6 +49,23 @@ def test_colours_depend_on_the_names_and_not_on_the_sizes():
         return next(t.line.color for t in plot.survival(frame).data if t.name == name)
 
     assert colour(small, "a") == colour(large, "a") != colour(small, "b")
+
+
+def test_the_title_and_the_axis_say_what_is_waited_for():
+    figure = plot.survival(curve_frame(), event="purchased")
+    assert figure.layout.title.text == "How long until customers have purchased, by segment"
+    assert figure.layout.yaxis.title.text == "customers who have not purchased (%)"
+
+
+def test_bands_lie_below_all_lines():
+    kinds = [trace.name is not None for trace in plot.survival(curve_frame()).data]
+    assert kinds.index(True) == 4
+
+
+def test_where_the_curve_is_zero_the_band_has_no_gap():
+    frame = curve_frame(all=[(0, 20, 1.0), (9, 20, 0.0)])
+    frame.loc[1, ["lower", "upper"]] = None
+    assert list(plot.survival(frame).data[0].y) == [1.0, 0.0]
 
 
 def test_one_curve_needs_no_group():

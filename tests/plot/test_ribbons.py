@@ -73,6 +73,17 @@ def test_small_moves_are_left_out_and_the_subtitle_says_how_much():
     assert "5.3% of all, are not drawn" in figure.layout.title.subtitle.text
 
 
+def test_moves_of_few_customers_are_left_out_but_counted():
+    figure = plot.sankey(flow_frame(), least_customers=25)
+    assert min(figure.data[0].link.value) == 30
+    assert figure.layout.title.subtitle.text.startswith("100 journeys")
+
+
+def test_nothing_is_drawn_when_every_move_is_too_small():
+    figure = plot.sankey(flow_frame(), least_customers=1_000)
+    assert figure.layout.meta["description"] == "Every move is too small to be drawn."
+
+
 def test_flows_around_a_touchpoint_name_it():
     flows = flow_frame((-1, "(start)", "opened_ticket", 10), (0, "opened_ticket", "(end)", 10))
     figure = plot.sankey(flows)

@@ -182,6 +182,8 @@ function render({ model, el }) {
     message.hidden = !state.message;
     if (state.kind !== "ready") return;
     shown = state.figure;
+    card.classList.toggle("cx-only-table", !shown);
+    if (!shown) return readTable();
     const { title: heading = {}, meta = {} } = shown.layout;
     title.textContent = heading.text ?? "";
     subtitle.textContent = heading.subtitle?.text ?? "";
@@ -193,6 +195,16 @@ function render({ model, el }) {
     table.replaceChildren();
     if (details.open) fillTable();
     draw(true);
+  }
+
+  function readTable() {
+    title.textContent = state.title ?? "";
+    notes.replaceChildren(...(state.notes ?? []).map((note) => make("li", {}, note)));
+    scroll.hidden = png.hidden = true;
+    details.open = true;
+    table.replaceChildren();
+    fillTable();
+    card.dataset.drawn = String(state.version ?? 0);
   }
 
   function fillTable() {
