@@ -8,7 +8,7 @@ from scipy import special
 
 from cxlib.errors import CxError
 
-__all__ = ["poisson_interval", "wilson_interval"]
+__all__ = ["check_confidence", "poisson_interval", "wilson_interval"]
 
 Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -40,7 +40,7 @@ def wilson_interval(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95
     >>> print(lower.round(4), upper.round(4))
     [0.0624] [0.1605]
     """
-    _check_confidence(confidence)
+    check_confidence(confidence)
     x, total = np.asarray(successes, dtype="float64"), np.asarray(n, dtype="float64")
     z2 = special.ndtri(0.5 + confidence / 2) ** 2
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -78,13 +78,32 @@ def poisson_interval(count: ArrayLike, confidence: float = 0.95) -> Bounds:
     >>> print(lower.round(3), upper.round(3))
     [0.    4.795] [ 3.689 18.39 ]
     """
-    _check_confidence(confidence)
+    check_confidence(confidence)
     seen = np.asarray(count, dtype="float64")
     tail = (1 - confidence) / 2
     lower = special.gammaincinv(np.where(seen > 0, seen, 1.0), tail)
     return np.where(seen > 0, lower, 0.0), special.gammaincinv(seen + 1, 1 - tail)
 
 
-def _check_confidence(confidence: float) -> None:
+def check_confidence(confidence: float) -> None:
+    """Raise where a confidence is no share.
+
+    Parameters
+    ----------
+    confidence
+        Coverage, between 0 and 1.
+
+    Raises
+    ------
+    CxError
+        For 0, 1 or anything beyond them, such as 95.
+
+    Examples
+    --------
+    >>> check_confidence(95)
+    Traceback (most recent call last):
+    ...
+    cxlib.errors.CxError: confidence is 95, and must lie between 0 and 1, such as 0.95
+    """
     if not 0 < confidence < 1:
         raise CxError(f"confidence is {confidence}, and must lie between 0 and 1, such as 0.95")

@@ -128,7 +128,8 @@ def flows(
         Which one to count from when a journey has ``around`` more than once: "first" or "last".
     by
         Column or columns of the events to count apart; a move belongs to the group of the event it
-        leaves. The named touchpoints are the same in all groups.
+        leaves, and one from ``(start)`` to that of the first event. The named touchpoints are the
+        same in all groups.
 
     Returns
     -------

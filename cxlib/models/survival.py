@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from cxlib.errors import CxError, CxWarning, unknown_name
+from cxlib.intervals import check_confidence
 
 __all__ = ["logrank", "median_survival", "survival_curves"]
 
@@ -86,6 +87,7 @@ def survival_curves(
     1              5        3       1         0     0.667  0.054  0.945
     2              8        2       1         1     0.333  0.009  0.774
     """
+    check_confidence(confidence)
     keys = [by] if isinstance(by, str) else list(by or ())
     spells, unit = _read(durations, keys, from_time)
     curves = []
@@ -141,6 +143,7 @@ def median_survival(
        n  events  median_days  lower  upper
     0  3       2          8.0    5.0    NaN
     """
+    check_confidence(confidence)
     keys = [by] if isinstance(by, str) else list(by or ())
     spells, unit = _read(durations, keys, from_time)
     found = []

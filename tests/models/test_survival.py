@@ -409,6 +409,11 @@ def test_what_cannot_be_read_says_why(frame, message):
         survival_curves(frame)
 
 
+def test_a_confidence_that_is_no_share_is_refused():
+    with pytest.raises(CxError, match="confidence is 95, and must lie between 0 and 1"):
+        survival_curves(small(), confidence=95)
+
+
 def test_an_unknown_group_shows_the_closest():
     with pytest.raises(CxError, match="no column 'plans' in the durations; did you mean 'plan'"):
         survival_curves(small(plan="a"), by="plans")
