@@ -254,7 +254,8 @@ def _write_events(
     ordered = prepared.order_by("customer_id", "occurred_at", "event_id")
     events = con.create_table("events", ordered)
     check_contract(events, "events")
-    check_contract(con.create_table("journeys", journey_table(events)), "journeys")
+    journeys = journey_table(events).order_by("customer_id", "started_at", "journey_id")
+    check_contract(con.create_table("journeys", journeys), "journeys")
     return cut_off
 
 
@@ -273,7 +274,7 @@ def _write_accounts(
 ) -> None:
     """Write what became of every row: rejects, quality, and the counts per source."""
     rejects = reduce(ir.Table.union, [table for item in staged.values() for table in item.rejects])
-    con.create_table("rejects", rejects.order_by("source", "row_number", "reason"))
+    con.create_table("rejects", rejects.order_by("source", "row_number", "reason", "record"))
     con.create_table("quality", ibis.memtable(quality(config, staged)))
     con.create_table("sources", _source_counts(con, staged))
 
@@ -311,9 +312,11 @@ def _counts(con: BaseBackend) -> dict[str, int]:
 def _why(staged: Mapping[str, StagedSource]) -> str:
     """Most frequent reason, for the error message."""
     tables = [table for item in staged.values() for table in item.rejects]
+    read = sum(int(str(file["rows_read"])) for item in staged.values() for file in item.files)
+    nothing = "no row meets its rules" if read else "the exports have no rows"
     if not tables:
-        return "the exports have no rows"
+        return nothing
     rejects = reduce(ir.Table.union, tables)
     counted = rejects.group_by("reason").aggregate(n=rejects.count())
     top = counted.order_by(ibis.desc("n"), "reason").limit(1).to_pandas()
-    return "most often: " + str(top["reason"].iloc[0]) if len(top) else "the exports have no rows"
+    return "most often: " + str(top["reason"].iloc[0]) if len(top) else nothing

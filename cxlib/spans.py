@@ -15,6 +15,7 @@ _SECONDS = {
     "day": 86_400,
     "week": 7 * 86_400,
 }
+_LONGEST_SECONDS = 1_000 * 365 * 86_400
 _ABBREVIATIONS = {"s": "second", "min": "minute", "h": "hour", "d": "day", "w": "week"}
 
 
@@ -67,6 +68,8 @@ def parse_span(text: str | timedelta) -> timedelta:
             f"the span {text!r} has an unknown unit {match[2]!r}; "
             "use seconds, minutes, hours, days or weeks"
         )
+    if amount * _SECONDS[unit] > _LONGEST_SECONDS:
+        raise CxError(f"the span {text!r} is longer than 1,000 years; give a shorter one")
     return timedelta(seconds=amount * _SECONDS[unit])
 
 

@@ -50,6 +50,19 @@ def test_without_a_declared_cut_off_the_latest_event_is_it(tmp_path):
     assert meta["observed_until"] == "2024-01-02T00:00:00"
 
 
+def test_rows_that_no_rule_takes_are_not_called_missing(tmp_path):
+    sources = ORDERS.replace("value: amount", "when: {amount: none}")
+    with pytest.raises(CxError, match="no export gives a single event; no row meets its rules"):
+        build(tmp_path, {"orders.csv": ORDERS_CSV}, sources)
+
+
+def test_journeys_are_stored_in_an_order_of_their_own(tmp_path):
+    rows = "".join(f"{n},c{n % 997:03},2024-01-01,1\n" for n in range(3, 5_000))
+    result = build(tmp_path, {"orders.csv": ORDERS_CSV + rows})
+    stored = result.snapshot.table("journeys").to_pandas()["customer_id"].tolist()
+    assert stored == sorted(stored)
+
+
 def test_no_exports_folder_says_where_it_should_be(tmp_path):
     workspace = write(tmp_path / "w", {})
     (workspace / "exports").rmdir()

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +90,7 @@ def read_text_table(
     Returns
     -------
     tuple of ibis.expr.types.Table and pandas.DataFrame
-        The records: the file's columns as text, empty ones null, and ``row_number`` (from 1, in the
+        The records: the file's columns as text, empty ones null, and ``cx_row`` (from 1, in the
         file's order). The unreadable lines: ``row_number``, ``reason``, ``record`` (its text).
 
     Raises
@@ -93,8 +100,11 @@ def read_text_table(
 
     Notes
     -----
-    A file is a sequence of records; a quoted field may hold line breaks. ``row_number`` counts
+    A file is a sequence of records; a quoted field may hold line breaks. The number of a row counts
     unreadable lines too, so that it leads back to the file where no field holds a line break.
+
+    The first line that is not blank names the columns. A name that stands twice means neither of
+    them: both get their place in the line behind it.
 
     Examples
     --------
@@ -103,47 +113,114 @@ def read_text_table(
     ...     path = Path(folder, "accounts.csv")
     ...     _ = path.write_text("account,plan\\na1,basic\\na2,pro,?\\na3,\\n")
     ...     records, unreadable = read_text_table(connect(), path, "accounts")
-    ...     records.order_by("row_number").to_pandas()
-      account   plan  row_number
-    0      a1  basic           1
-    1      a3   None           3
+    ...     records.order_by("cx_row").to_pandas()
+      account   plan  cx_row
+    0      a1  basic       1
+    1      a3   None       3
     """
     import duckdb
     import pandas as pd
 
     unreadable = pd.DataFrame(columns=["row_number", "reason", "record"])
     try:
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             raw = con.read_parquet(path, table_name=f"{name}_file")
         else:
-            options = {} if delimiter is None else {"delim": delimiter}
-            raw = con.read_csv(
-                path,
-                table_name=f"{name}_file",
-                all_varchar=True,
-                header=True,
-                # Fixed, not found: a quote may first appear beyond the lines that DuckDB samples.
-                quote='"',
-                escape='"',
-                store_rejects=True,
-                rejects_limit=0,
-                rejects_table=f"{name}_bad_lines",
-                rejects_scan=f"{name}_bad_scans",
-                **options,
-            )
+            raw = _open_csv(con, path, name, delimiter)
+        _refuse_reserved(path, raw.columns)
         text = raw.mutate(
             **{column: raw[column].cast("string").nullif("") for column in raw.columns},
-            row_number=ibis.row_number() + 1,
+            cx_row=ibis.row_number() + 1,
         )
         table = con.create_table(name, text, temp=True)
-        if path.suffix != ".parquet":
+        if path.suffix.lower() != ".parquet":
             unreadable = _bad_lines(con, name)
     except duckdb.Error as error:
-        first_line = str(error).splitlines()[0]
-        raise CxError(f"the file {path.name!r} cannot be read: {first_line}") from error
+        said = str(error).splitlines()[0].replace(str(path), path.name)
+        if "state machine" in str(error):
+            said = "its lines end in different ways (Windows and Unix); save it with one kind"
+        raise CxError(f"the file {path.name!r} cannot be read: {said}") from error
     finally:
         con.drop_view(f"{name}_file", force=True)
     return _count_unreadable(table, unreadable["row_number"].tolist()), unreadable
+
+
+def _open_csv(con: BaseBackend, path: Path, name: str, delimiter: str | None) -> ir.Table:
+    packed = path.suffix.lower() == ".gz"
+    try:
+        if packed:
+            _read_to_the_end(path)
+        names, delimiter, blank = _read_header(path, delimiter, packed=packed)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise CxError(
+            f"the file {path.name!r} is not a whole gzip file; export it again"
+        ) from error
+    except OSError as error:
+        raise CxError(f"the file {path.name!r} cannot be read: {error.strerror}") from error
+    return con.read_csv(
+        path,
+        table_name=f"{name}_file",
+        # Told, not found: what DuckDB finds depends on the lines that it samples, and one stray
+        # quote among them gives another delimiter or header.
+        auto_detect=False,
+        columns=dict.fromkeys(names, "VARCHAR"),
+        skip=blank,
+        header=True,
+        delim=delimiter,
+        quote='"',
+        escape='"',
+        compression="gzip" if packed else "none",
+        store_rejects=True,
+        rejects_limit=0,
+        rejects_table=f"{name}_bad_lines",
+        rejects_scan=f"{name}_bad_scans",
+    )
+
+
+def _read_to_the_end(path: Path) -> None:
+    """Raise where a gzip file is cut or damaged: DuckDB would read what is left in silence."""
+    with gzip.open(path) as file:
+        while file.read(1 << 20):
+            pass
+
+
+def _read_header(path: Path, delimiter: str | None, *, packed: bool) -> tuple[list[str], str, int]:
+    """Names of the columns of a text file, what stands between them, and blank lines above."""
+    opened = gzip.open if packed else open
+    with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
+        blank, line = 0, file.readline()
+        while line and not line.strip():
+            blank, line = blank + 1, file.readline()
+        if not line:
+            raise CxError(f"the file {path.name!r} has no line that names its columns")
+        if "\0" in line or "\N{REPLACEMENT CHARACTER}" in line:
+            raise CxError(f"the file {path.name!r} is not UTF-8 text; save it as CSV in UTF-8")
+        if delimiter is None:
+            unquoted = re.sub('"[^"]*"', "", line)
+            delimiter = max(",;\t|", key=unquoted.count)
+        try:
+            header = next(csv.reader(chain([line], file), delimiter=delimiter))
+        except csv.Error as error:
+            raise CxError(f"the file {path.name!r} has no readable first line: {error}") from error
+    return _distinct(header), delimiter, blank
+
+
+def _distinct(header: list[str]) -> list[str]:
+    names = [name.strip() or f"column{place}" for place, name in enumerate(header, start=1)]
+    often = Counter(name.casefold() for name in names)
+    return [
+        f"{name}_{place}" if often[name.casefold()] > 1 else name
+        for place, name in enumerate(names, start=1)
+    ]
+
+
+def _refuse_reserved(path: Path, names: Iterable[str]) -> None:
+    for name in names:
+        if name.casefold().startswith("cx_"):
+            raise CxError(
+                f"the file {path.name!r} has a column {name!r}; names that begin with cx_ are "
+                "cxlib's own: rename it"
+            )
 
 
 def _bad_lines(con: BaseBackend, name: str) -> pd.DataFrame:
@@ -158,6 +235,9 @@ def _bad_lines(con: BaseBackend, name: str) -> pd.DataFrame:
     frame["reason"] = "unreadable line: " + frame["reason"].str.replace(
         "Number of Columns", "number of fields", case=False
     )
+    # A quote that never closes swallows the lines behind it into one record.
+    held = frame["record"].str.strip("\r\n").str.count("\r\n?|\n") + 1
+    frame["reason"] += [f" (the record runs over {n:,} lines)" if n > 1 else "" for n in held]
     return frame[["row_number", "reason", "record"]]
 
 
@@ -168,9 +248,9 @@ def _count_unreadable(table: ir.Table, unreadable: list[int]) -> ir.Table:
     # The k-th unreadable line (from 0) at row r stands before every readable record from r - k on.
     behind = {row - k: k + 1 for k, row in enumerate(unreadable)}
     shifts = ibis.memtable({"from_record": list(behind), "lines_before": list(behind.values())})
-    joined = table.asof_join(shifts, table.row_number >= shifts.from_record)
-    row_number = joined.row_number + joined.lines_before.fill_null(0)
-    return joined.mutate(row_number=row_number).select(table.columns)
+    joined = table.asof_join(shifts, table.cx_row >= shifts.from_record)
+    cx_row = joined.cx_row + joined.lines_before.fill_null(0)
+    return joined.mutate(cx_row=cx_row).select(table.columns)
 
 
 def local_to_utc(local: ir.TimestampValue, zone: str) -> ir.TimestampValue:
@@ -199,8 +279,8 @@ def local_to_utc(local: ir.TimestampValue, zone: str) -> ir.TimestampValue:
     return local if zone == "UTC" else _timezone(zone, local).cast("timestamp")
 
 
-def parse_with_format(text: ir.StringValue, pattern: str) -> ir.TimestampValue:
-    """Time read with a strptime pattern, on DuckDB; null where the text does not fit.
+def parse_with_format(text: ir.StringValue, pattern: str, zone: str) -> ir.TimestampValue:
+    """Time in UTC read with a strptime pattern, on DuckDB; null where the text does not fit.
 
     Parameters
     ----------
@@ -208,20 +288,40 @@ def parse_with_format(text: ir.StringValue, pattern: str) -> ir.TimestampValue:
         The time as text.
     pattern
         Such as ``"%d/%m/%Y %H:%M"``.
+    zone
+        Zone of the times, unless the pattern reads an offset (``%z``) or a zone (``%Z``).
 
     Returns
     -------
     ibis.expr.types.TimestampValue
-        Without a zone.
+        UTC, without a zone.
+
+    Raises
+    ------
+    CxError
+        When the pattern cannot be read, or names no year.
 
     Examples
     --------
     >>> import ibis
     >>> text = ibis.literal("31/12/2024 23:59")
-    >>> connect().execute(parse_with_format(text, "%d/%m/%Y %H:%M")).isoformat()
-    '2024-12-31T23:59:00'
+    >>> connect().execute(parse_with_format(text, "%d/%m/%Y %H:%M", "Europe/Rome")).isoformat()
+    '2024-12-31T22:59:00'
     """
-    return _try_strptime(text, pattern)
+    import duckdb
+
+    try:
+        duckdb.execute("SELECT try_strptime('', ?)", [pattern])
+    except duckdb.Error as error:
+        raise CxError(
+            f"the format {pattern!r} cannot be read; write it for example as '%d/%m/%Y %H:%M'"
+        ) from error
+    codes = set(re.findall("%-?(.)", pattern))
+    if not codes & set("YyGcx"):
+        raise CxError(f"the format {pattern!r} names no year; add %Y, or a column that holds it")
+    if codes & set("zZ"):
+        return _try_strptime_zoned(text, pattern).cast("timestamp")
+    return local_to_utc(_try_strptime(text, pattern), zone)
 
 
 @ibis.udf.scalar.builtin(
@@ -229,6 +329,13 @@ def parse_with_format(text: ir.StringValue, pattern: str) -> ir.TimestampValue:
 )
 def _timezone(zone: str, local: ir.TimestampValue) -> ir.TimestampValue:
     """DuckDB's own function."""
+
+
+@ibis.udf.scalar.builtin(
+    name="try_strptime", signature=((dt.string, dt.string), dt.Timestamp(timezone="UTC"))
+)
+def _try_strptime_zoned(text: ir.StringValue, pattern: str) -> ir.TimestampValue:
+    """DuckDB's own function, whose type follows from the pattern."""
 
 
 @ibis.udf.scalar.builtin(name="try_strptime", signature=((dt.string, dt.string), dt.timestamp))

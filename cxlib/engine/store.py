@@ -182,21 +182,22 @@ def write_snapshot(
     from cxlib.engine.connect import connect
 
     snapshots = Path(workspace) / "store" / "snapshots"
-    snapshots.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(snapshots)
-    building = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=snapshots))
-    try:
-        con = connect(f"duckdb://{building / _DATA}")
+    with _say_what_cannot_be_written(workspace):
+        snapshots.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(snapshots)
+        building = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=snapshots))
         try:
-            yield con
+            con = connect(f"duckdb://{building / _DATA}")
+            try:
+                yield con
+            finally:
+                con.disconnect()
+            whole = {"snapshot_id": snapshot_id, **meta}
+            (building / _META).write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+            _put_in_place(building, snapshots / snapshot_id)
+            point_to(workspace, snapshot_id)
         finally:
-            con.disconnect()
-        whole = {"snapshot_id": snapshot_id, **meta}
-        (building / _META).write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
-        _put_in_place(building, snapshots / snapshot_id)
-        point_to(workspace, snapshot_id)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+            shutil.rmtree(building, ignore_errors=True)
 
 
 def point_to(workspace: str | Path, snapshot_id: str) -> None:
@@ -213,12 +214,16 @@ def point_to(workspace: str | Path, snapshot_id: str) -> None:
     if not (store / "snapshots" / snapshot_id / _META).is_file():
         where = Path(workspace).as_posix()
         raise CxError(f"there is no snapshot {snapshot_id!r} in {where!r}; build the store first")
-    handle, new = tempfile.mkstemp(prefix=".current-", dir=store)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(snapshot_id + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, store / "CURRENT")
+    current = store / "CURRENT"
+    if current.is_file() and current.read_text(encoding="utf-8").strip() == snapshot_id:
+        return
+    with _say_what_cannot_be_written(workspace):
+        handle, new = tempfile.mkstemp(prefix=".current-", dir=store)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(snapshot_id + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, current)
 
 
 def find_snapshot(workspace: str | Path, snapshot_id: str) -> Snapshot | None:
@@ -231,6 +236,18 @@ def find_snapshot(workspace: str | Path, snapshot_id: str) -> Snapshot | None:
     """
     folder = Path(workspace) / "store" / "snapshots" / snapshot_id
     return _read(folder) if (folder / _META).is_file() else None
+
+
+@contextmanager
+def _say_what_cannot_be_written(workspace: str | Path) -> Iterator[None]:
+    import duckdb
+
+    try:
+        yield
+    except (OSError, duckdb.IOException, duckdb.TransactionException) as error:
+        why = getattr(error, "strerror", None) or str(error).splitlines()[0].rsplit(": ", 1)[-1]
+        where = (Path(workspace) / "store").as_posix()
+        raise CxError(f"the store {where!r} cannot be written: {why}; it is as it was") from error
 
 
 def _read(folder: Path) -> Snapshot:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
 from pydantic import (
@@ -21,17 +22,22 @@ from pydantic import (
 
 from cxlib.errors import CxError, unknown_name
 from cxlib.spans import parse_span
-from cxlib.tables import CONTRACTS
+from cxlib.tables import CONTRACTS, END, OPEN, OTHER, START
 
 __all__ = ["Check", "EventRule", "Source", "Sources", "load_sources"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_YEARS = range(1900, 2101)
+RESERVED = (START, END, OPEN, OTHER)
+"""Names that a path uses for what is no touchpoint."""
 _FIELDS = ("channel", "stage", "department", "product", "layer")
 
 
 def _zone(name: str) -> str:
-    if name not in available_timezones():
-        raise unknown_name("time zone", name, available_timezones())
+    # "localtime" is whatever this computer says: another one would build another store.
+    known = available_timezones() - {"localtime"}
+    if name not in known:
+        raise unknown_name("time zone", name, known)
     return name
 
 
@@ -40,16 +46,26 @@ def _as_list(value: Any) -> Any:
 
 
 def _as_text(value: Any) -> Any:
-    # YAML reads `when: {active: true}` as a boolean; exports write it as text.
-    if isinstance(value, bool | int | float):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
+    # YAML reads true, yes and dates as values, and an export may write them in many ways.
+    if not isinstance(value, str):
+        raise ValueError(f"YAML reads {value} as no text; put it in quotes, as the export has it")
     return value
 
 
-def _end_of_day(value: Any) -> Any:
+def _cut_off(value: Any) -> Any:
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value) if len(value) > 10 else date.fromisoformat(value)
+    if not isinstance(value, date) or value.year not in _YEARS:
+        raise ValueError("write a date between 1900 and 2100, such as 2024-12-31")
     # A date means the whole day: what happened on the last day was seen.
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return datetime.combine(value, time.max)
+    return value if isinstance(value, datetime) else datetime.combine(value, time.max)
+
+
+def _delimiter(value: str) -> str:
+    if len(value) != 1 or value in '"\r\n':
+        raise ValueError('write the one character between two fields in quotes, such as ";"')
     return value
 
 
@@ -68,6 +84,14 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _differ_by_more_than_case(kind: str, names: Iterable[str]) -> None:
+    spelled: dict[str, str] = {}
+    for name in names:
+        other = spelled.setdefault(name.casefold(), name)
+        if other != name:
+            raise ValueError(f"the {kind}s {other!r} and {name!r} differ by case only; rename one")
+
+
 class TimeColumn(_Strict):
     """Column that holds a time: ISO 8601 by default, in the workspace's zone without an offset."""
 
@@ -82,6 +106,12 @@ class FieldColumn(_Strict):
     column: str
     map: dict[Text, Text] = Field(default_factory=dict)
     other: Literal["keep", "reject"] = "keep"
+
+    @model_validator(mode="after")
+    def _names_what_it_keeps(self) -> FieldColumn:
+        if self.other == "reject" and not self.map:
+            raise ValueError("other: reject needs a map of the values to keep")
+        return self
 
 
 class Score(_Strict):
@@ -124,6 +154,18 @@ class EventRule(_Strict):
     score: Score | None = None
     columns: tuple[str, ...] = ()
 
+    @model_validator(mode="after")
+    def _names_a_touchpoint(self) -> EventRule:
+        named = self.touchpoint
+        for name in [named] if isinstance(named, str) else named.map.values():
+            if not name.strip() or name != name.strip() or name in RESERVED:
+                reserved = ", ".join(RESERVED)
+                raise ValueError(
+                    f"no touchpoint may be called {name!r}; give a name without spaces around it, "
+                    f"other than {reserved}"
+                )
+        return self
+
     def fields(self) -> dict[str, str | FieldColumn | None]:
         """Descriptive texts of the event, by name."""
         return {name: getattr(self, name) for name in _FIELDS}
@@ -139,8 +181,8 @@ class EventRule(_Strict):
 class Source(_Strict):
     """One export: its file, whose rows they are, and the events that they stand for."""
 
-    file: str
-    delimiter: str | None = Field(default=None, max_length=1)
+    file: str = Field(min_length=1)
+    delimiter: Annotated[str, AfterValidator(_delimiter)] | None = None
     id: str | None = None
     customer: CustomerKey
     journey: str | None = None
@@ -214,7 +256,7 @@ class Sources(_Strict):
     """
 
     name: str
-    observed_until: Annotated[datetime | None, BeforeValidator(_end_of_day)] = None
+    observed_until: Annotated[datetime, BeforeValidator(_cut_off)] | None = None
     timezone: Zone = "UTC"
     journeys: JourneyRule = JourneyRule()
     personal: tuple[str, ...] = ()
@@ -223,11 +265,13 @@ class Sources(_Strict):
 
     @model_validator(mode="after")
     def _names_exist(self) -> Sources:
+        extras: list[str] = []
+        attributes: list[str] = []
         for name, source in self.sources.items():
             if not _NAME.fullmatch(name):
                 raise ValueError(f"the source {name!r} needs a name of letters, digits and _")
-            extra = {column for rule in source.events for column in rule.columns}
-            taken = extra & set(CONTRACTS["events"])
+            extra = [column for rule in source.events for column in rule.columns]
+            taken = {column for column in extra if column.casefold() in CONTRACTS["events"]}
             if taken:
                 raise ValueError(
                     f"the source {name!r} keeps a column {min(taken)!r}, which every event has; "
@@ -235,6 +279,14 @@ class Sources(_Strict):
                 )
             if source.customer.of is not None:
                 self._refers(name, source.customer.of)
+            extras += extra
+            attributes += source.attributes
+        for kind, names in (
+            ("source", self.sources),
+            ("column", extras),
+            ("attribute", attributes),
+        ):
+            _differ_by_more_than_case(kind, names)
         for check in self.checks:
             members = [member.source for member in check.agree]
             order = [str(check.source), str(check.not_before).split(".")[0]] if check.source else []
@@ -270,8 +322,10 @@ class Sources(_Strict):
     def cut_off(self) -> datetime | None:
         """Declared end of observation in naive UTC, or None."""
         declared = self.observed_until
-        if declared is None or declared.tzinfo is None:
-            return declared
+        if declared is None:
+            return None
+        if declared.tzinfo is None:
+            declared = declared.replace(tzinfo=ZoneInfo(self.timezone))
         return declared.astimezone(UTC).replace(tzinfo=None)
 
 
@@ -302,13 +356,18 @@ def load_sources(path: str | Path) -> Sources:
     cxlib.errors.CxError: there is no file 'nowhere/sources.yml'; it says what each export holds
     """
     path = Path(path)
+    where = path.as_posix()
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        where = path.as_posix()
         raise CxError(f"there is no file {where!r}; it says what each export holds") from error
+    except UnicodeDecodeError as error:
+        raise CxError(f"the file {where!r} is not UTF-8 text; save it in UTF-8") from error
+    except OSError as error:
+        raise CxError(f"the file {where!r} cannot be read: {error.strerror}") from error
     try:
         tree, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+        _refuse_repeated_words(tree)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
@@ -322,16 +381,48 @@ def load_sources(path: str | Path) -> Sources:
         raise CxError(_explain(path.name, tree, error)) from error
 
 
+def _refuse_repeated_words(node: yaml.Node | None, seen: Sequence[yaml.Node] = ()) -> None:
+    # YAML itself keeps the last one in silence.
+    if node in seen:
+        return
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_repeated_words(item, (*seen, node))
+    if isinstance(node, yaml.MappingNode):
+        words: set[str] = set()
+        for key, value in node.value:
+            if key.value in words:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the word {key.value!r} stands twice; remove one",
+                    problem_mark=key.start_mark,
+                )
+            words.add(str(key.value))
+            _refuse_repeated_words(value, (*seen, node))
+
+
+_MEANT = {
+    "extra_forbidden": "the word {word!r} means nothing here",
+    "missing": "the word {word!r} is missing",
+    "string_type": "write a text; put it in quotes where YAML reads it as something else",
+    "tuple_type": "write a list, such as [one, another]",
+    "dict_type": "write words with values, such as {{name: value}}",
+    "model_type": "write words with values, such as {{name: value}}",
+    "invalid_key": "YAML reads a word here as no text; put it in quotes",
+}
+"""Mistakes that pydantic words for programmers, by its name for them."""
+
+
 def _explain(file: str, tree: yaml.Node, error: ValidationError) -> str:
     mistakes = error.errors()
     # A field that may be text or a mapping gives one error for each form: the deepest is the one,
     # and a word that means nothing says more than the one that is missing for it.
-    mistake = max(mistakes, key=lambda item: (len(item["loc"]), item["type"] == "extra_forbidden"))
+    telling = ("extra_forbidden", "value_error")
+    mistake = max(mistakes, key=lambda item: (len(item["loc"]), item["type"] in telling))
     line, known = _locate(tree, mistake["loc"])
     place = ".".join(str(part) for part in known)
     said = mistake["msg"].removeprefix("Value error, ")
-    if mistake["type"] == "extra_forbidden":
-        said = f"the word {mistake['loc'][-1]!r} means nothing here"
+    if mistake["type"] in _MEANT:
+        said = _MEANT[mistake["type"]].format(word=mistake["loc"][-1])
     more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
     return f"{file} line {line}{', ' + place if place else ''}: {said}{more}"
 

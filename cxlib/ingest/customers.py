@@ -48,7 +48,7 @@ def customers(staged: Sequence[StagedSource], events: ir.Table) -> ir.Table:
     0           a       2
     """
     names = list(dict.fromkeys(name for item in staged for name in item.rule.attributes))
-    taken = sorted(set(names) & set(CONTRACTS["customers"]))
+    taken = [name for name in names if name.casefold() in CONTRACTS["customers"]]
     if taken:
         raise CxError(f"the attribute {taken[0]!r} is a column that every customer has; rename it")
     seen = events.group_by("customer_id").aggregate(
@@ -82,6 +82,6 @@ def _known(staged: Sequence[StagedSource], names: list[str]) -> ir.Table | None:
             name: rows[name] if name in item.rule.attributes else ibis.null("string")
             for name in names
         }
-        rank = ibis.literal(place * 10**12) + rows.cx_file * 10**10 + rows.row_number
+        rank = ibis.literal(place * 10**12) + rows.cx_file * 10**10 + rows.cx_row
         tables.append(rows.select(customer_id=rows.cx_customer, cx_rank=rank, **says))
     return reduce(ir.Table.union, tables) if tables else None

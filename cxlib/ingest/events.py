@@ -49,7 +49,7 @@ def events_of(staged: StagedSource, extras: Iterable[str]) -> list[ir.Table]:
         rows = staged.rows.filter(staged.rows[time].notnull(), meets(staged.rows, rule.when))
         journey = rows.cx_customer
         if staged.rule.journey is not None:
-            journey = journey + "/" + rows[staged.rule.journey].fill_null("-")
+            journey = journey + "/" + rows[staged.rule.journey].strip().nullif("").fill_null("-")
         columns: dict[str, ir.Value] = {
             "event_id": ibis.literal(f"{staged.name}:")
             + rows.cx_record

@@ -77,7 +77,7 @@ def _repeated_ids(item: StagedSource) -> list[_Finding]:
     if item.judged is None or item.rule.id is None:
         return []
     rows = item.judged.filter(item.judged.cx_record.notnull())
-    same = ibis.window(group_by="cx_record", order_by=["cx_file", "row_number"])
+    same = ibis.window(group_by="cx_record", order_by=["cx_file", "cx_row"])
     numbered = rows.mutate(cx_copy=ibis.row_number().over(same))
     return [
         _finding(
@@ -204,17 +204,17 @@ def _members(member: Member, staged: Mapping[str, StagedSource]) -> ir.Table | N
     rows = staged[member.source].rows
     if rows is None:
         return None
+    known = staged[member.source].columns
     for column in member.when:
-        if column not in rows.columns:
-            raise unknown_name("column", column, rows.columns, f"in {member.source}")
+        if column not in known:
+            raise unknown_name("column", column, known, f"in {member.source}")
     return rows.filter(meets(rows, member.when)).select("cx_customer").distinct()
 
 
 def _time_of(item: StagedSource, column: str, config: Sources) -> ir.TimestampValue:
     rows = item.rows
-    if rows is None or column not in rows.columns:
-        known = [] if rows is None else [name for name in rows.columns if name[:3] != "cx_"]
-        raise unknown_name("column", column, known, f"in {item.name}")
+    if rows is None or column not in item.columns:
+        raise unknown_name("column", column, item.columns, f"in {item.name}")
     rules = {rule.time.column: rule.time for rule in item.rule.events}
     return parse_time(rows[column], rules.get(column, TimeColumn(column=column)), config.timezone)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import ibis
-import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from cxlib.engine.connect import local_to_utc, parse_with_format
@@ -13,7 +12,12 @@ from cxlib.ingest.config import FieldColumn, TimeColumn
 
 __all__ = ["as_number", "described", "meets", "parse_time"]
 
-_WITHOUT_OFFSET = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?$"
+_ISO = (
+    r"^(?:(\d{4}-\d{2}-\d{2})"
+    r"|(\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)"
+    r" ?(Z|UTC|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?)$"
+)
+"""Groups: a date, or a date with a time of day, and its offset."""
 
 
 def described(rows: ir.Table, rule: str | FieldColumn | None) -> ir.StringValue:
@@ -93,7 +97,16 @@ def parse_time(text: ir.StringValue, rule: TimeColumn, zone: str) -> ir.Timestam
     text = text.strip()
     zone = rule.zone or zone
     if rule.format is not None:
-        return local_to_utc(parse_with_format(text, rule.format), zone)
-    local = ibis.ifelse(text.re_search(_WITHOUT_OFFSET), text, ibis.null("string"))
-    exact = text.try_cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
-    return ibis.ifelse(local.notnull(), local_to_utc(local.try_cast("timestamp"), zone), exact)
+        return parse_with_format(text, rule.format, zone)
+    # An engine's own cast would take more, and a zone's name in one row may change its next rows.
+    local = (text.re_extract(_ISO, 1) + text.re_extract(_ISO, 2)).try_cast("timestamp")
+    offset = text.re_extract(_ISO, 3)
+    minutes = _offset_minutes(offset).as_interval("m")
+    return ibis.ifelse(offset == "", local_to_utc(local, zone), local - minutes)
+
+
+def _offset_minutes(offset: ir.StringValue) -> ir.IntegerValue:
+    """Minutes ahead of UTC: 120 for "+02", "+0200" and "+02:00", 0 for "Z"."""
+    digits = offset.re_replace("[^0-9]", "").rpad(4, "0")
+    minutes = digits[:2].cast("int64") * 60 + digits[2:4].cast("int64")
+    return ibis.ifelse(offset.startswith("-"), -minutes, minutes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ import pandas as pd
 
 from cxlib.engine.connect import read_text_table
 from cxlib.errors import CxError
-from cxlib.ingest.config import EventRule, FieldColumn, Source, Sources
+from cxlib.ingest.config import RESERVED, EventRule, FieldColumn, Source, Sources
 from cxlib.ingest.rules import as_number, described, meets, parse_time
 from cxlib.ingest.sentiment import SCALES
 
@@ -38,7 +38,7 @@ class StagedSource:
     name, rule
         Its name and description in ``sources.yml``.
     judged
-        One row per readable record: the columns as text, ``row_number``, ``cx_file``,
+        One row per readable record: the columns as text, ``cx_row``, ``cx_file``,
         ``cx_record`` (its id), ``cx_customer``, ``cx_time_<k>`` for the k-th event rule, and
         ``cx_reason``, null where the row can be used. None where no file could be read.
     rejects
@@ -65,6 +65,12 @@ class StagedSource:
         """Records that can be used."""
         return None if self.judged is None else self.judged.filter(self.judged.cx_reason.isnull())
 
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the export itself."""
+        known = [] if self.judged is None else self.judged.columns
+        return [name for name in known if not name.startswith("cx_")]
+
 
 def find_files(rule: Source, exports: Path) -> list[Path]:
     """Files of a source, sorted by name.
@@ -82,11 +88,19 @@ def find_files(rule: Source, exports: Path) -> list[Path]:
     """
     if Path(rule.file).is_absolute() or ".." in Path(rule.file).parts:
         raise CxError(f"the file {rule.file!r} lies outside the exports folder; move it there")
-    return sorted(exports / name for name in glob.glob(rule.file, root_dir=exports))
+    # A name with brackets may be a pattern, and is first of all a name.
+    literal = [rule.file] if (exports / rule.file).is_file() else []
+    found = (exports / name for name in literal or glob.glob(rule.file, root_dir=exports))
+    return sorted(path for path in found if path.is_file())
 
 
 def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises
+    ------
+    CxError
+        When the file may not be read.
 
     Examples
     --------
@@ -97,8 +111,11 @@ def hash_file(path: Path) -> str:
     ...     hash_file(path)[:8]
     'e3b0c442'
     """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CxError(f"the file {path.name!r} cannot be read: {error.strerror}") from error
 
 
 def stage_source(
@@ -139,25 +156,30 @@ def stage_source(
         return StagedSource(name, rule, rejects=(_whole_file(name, rule.file, 0, "no such file"),))
     tables, rejects, files = [], [], []
     for number, path in enumerate(paths):
-        table, bad, read = _read_file(con, name, rule, path, number)
+        table, bad, read = _read_file(con, config, name, path, number)
         files.append({"file": path.relative_to(exports).as_posix(), "rows_read": read})
         rejects.extend(bad)
         if table is not None:
             tables.append(table.mutate(cx_file=ibis.literal(number)))
     if not tables:
         return StagedSource(name, rule, rejects=tuple(rejects), files=tuple(files))
-    columns = dict.fromkeys(column for table in tables for column in table.columns)
+    # An engine knows no case: a column that two files spell in two ways is one.
+    columns: dict[str, str] = {}
+    for column in (column for table in tables for column in table.columns):
+        columns.setdefault(column.casefold(), column)
     rows = reduce(ir.Table.union, [_with_columns(table, columns) for table in tables])
-    judgement = _judge(_with_customer(rows, config, rule, staged), config, rule)
+    rows = _hide_personal(rows, config)
+    judgement = _judge(_with_customer(rows, rule, staged), config, rule)
     judged = con.create_table(f"{name}_judged", judgement, temp=True)
-    own = [column for column in columns if column not in ("row_number", "cx_file")]
-    rejects.append(_rejected_rows(judged, own, name))
-    return StagedSource(name, rule, judged, tuple(rejects), tuple(files))
+    staged_source = StagedSource(name, rule, judged, tuple(rejects), tuple(files))
+    rejected = _rejected_rows(judged, staged_source.columns, name)
+    return replace(staged_source, rejects=(*rejects, rejected))
 
 
 def _read_file(
-    con: BaseBackend, name: str, rule: Source, path: Path, number: int
+    con: BaseBackend, config: Sources, name: str, path: Path, number: int
 ) -> tuple[ir.Table | None, list[ir.Table], int]:
+    rule = config.sources[name]
     if path.stat().st_size == 0:
         return None, [_whole_file(name, path.name, 0, "the file is empty")], 0
     try:
@@ -167,6 +189,9 @@ def _read_file(
     readable = int(table.count().to_pyarrow().as_py())
     rejects = []
     if len(unreadable):
+        if _names(table.columns) & _names(config.personal):
+            # The text cannot be parted into fields, so what is personal in it cannot be hidden.
+            unreadable = unreadable.assign(record=None)
         lines = ibis.memtable(unreadable.astype({"row_number": "int64"}))
         rejects.append(
             lines.select(
@@ -174,12 +199,12 @@ def _read_file(
                 row_number="row_number",
                 rows=ibis.literal(1, "int64"),
                 reason="reason",
-                record="record",
+                record=lines.record.cast("string"),
             )
         )
     missing = sorted(rule.columns_used() - set(table.columns))
     if missing:
-        has = ", ".join(repr(column) for column in table.columns if column != "row_number")
+        has = ", ".join(repr(column) for column in table.columns if column != "cx_row")
         reason = f"no column {', '.join(repr(column) for column in missing)} (it has {has})"
         rejects.append(_whole_file(name, path.name, readable, reason))
         return None, rejects, readable + len(unreadable)
@@ -210,25 +235,37 @@ _REJECTS = ibis.schema(
 )
 
 
-def _with_columns(table: ir.Table, columns: Iterable[str]) -> ir.Table:
-    absent = {name: ibis.null("string") for name in columns if name not in table.columns}
-    return table.mutate(**absent).select(*columns)
+def _with_columns(table: ir.Table, columns: Mapping[str, str]) -> ir.Table:
+    own = {name.casefold(): table[name] for name in table.columns}
+    return table.select(
+        **{name: own.get(key, ibis.null("string")) for key, name in columns.items()}
+    )
 
 
-def _with_customer(
-    rows: ir.Table, config: Sources, rule: Source, staged: Mapping[str, StagedSource]
-) -> ir.Table:
+def _names(columns: Iterable[str]) -> set[str]:
+    return {column.casefold() for column in columns}
+
+
+def _hide_personal(rows: ir.Table, config: Sources) -> ir.Table:
+    """Put a hash for every value of a personal column, equal for values that differ by case."""
+    personal = _names(config.personal)
+    hashes = {
+        name: ibis.literal("c_") + rows[name].strip().nullif("").lower().hexdigest("sha256")[:16]
+        for name in rows.columns
+        if name.casefold() in personal
+    }
+    return rows.mutate(**hashes) if hashes else rows
+
+
+def _with_customer(rows: ir.Table, rule: Source, staged: Mapping[str, StagedSource]) -> ir.Table:
     """Add ``cx_record``, the row's own id, and ``cx_customer``, null where it is unknown."""
     # Numbers are padded, so that the order of the text is the order of the rows.
     number = (
-        rows.cx_file.cast("string").lpad(4, "0") + "-" + rows.row_number.cast("string").lpad(9, "0")
+        rows.cx_file.cast("string").lpad(4, "0") + "-" + rows.cx_row.cast("string").lpad(9, "0")
     )
     rows = rows.mutate(cx_record=rows[rule.id].strip().nullif("") if rule.id else number)
     if rule.customer.key is not None:
-        key = rows[rule.customer.key].strip().nullif("")
-        if rule.customer.key in config.personal:
-            key = ibis.literal("c_") + key.lower().hexdigest("sha256")[:16]
-        return rows.mutate(cx_customer=key)
+        return rows.mutate(cx_customer=rows[rule.customer.key].strip().nullif(""))
     register = staged[str(rule.customer.of)].rows
     if register is None:
         return rows.mutate(cx_customer=ibis.null("string"))
@@ -278,8 +315,8 @@ def _customer_problems(rows: ir.Table, rule: Source) -> list[_Problem]:
 def _id_problems(rows: ir.Table, rule: Source) -> list[_Problem]:
     if rule.id is None:
         return []
-    same = ibis.window(group_by="cx_record", order_by=["cx_file", "row_number"])
-    first = rows.row_number.first().over(same)
+    same = ibis.window(group_by="cx_record", order_by=["cx_file", "cx_row"])
+    first = rows.cx_row.first().over(same)
     repeated = rows.cx_record.notnull() & (ibis.row_number().over(same) > 0)
     said = (
         ibis.literal(f"the {rule.id} ")
@@ -296,7 +333,7 @@ def _event_problems(rows: ir.Table, event: EventRule, time: ir.TimestampValue) -
     text = rows[column].strip().nullif("")
     unreadable = ibis.literal(f"unreadable time in {column!r}: ") + _shown(text)
     far = ibis.literal(f"the time in {column!r} lies outside {EARLIEST} to {LATEST}: ")
-    inside = time.between(ibis.timestamp(EARLIEST), ibis.timestamp(LATEST))
+    inside = (time >= ibis.timestamp(EARLIEST)) & (time < ibis.timestamp(LATEST))
     problems = [
         (f"time {column}", text.notnull() & time.isnull(), unreadable),
         (f"far {column}", time.notnull() & ~inside, far + _shown(text)),
@@ -305,9 +342,15 @@ def _event_problems(rows: ir.Table, event: EventRule, time: ir.TimestampValue) -
         missing = ibis.literal(f"no time: the column {column!r} is empty")
         problems.append((f"no time {column}", text.isnull(), missing))
     if isinstance(event.touchpoint, FieldColumn):
+        named = described(rows, event.touchpoint)
         unnamed = ibis.literal(f"no touchpoint for {event.touchpoint.column!r} = ")
         said = unnamed + _shown(rows[event.touchpoint.column])
-        problems.append(("touchpoint", described(rows, event.touchpoint).isnull(), said))
+        problems.append(("touchpoint", named.isnull() | named.isin(RESERVED), said))
+    for field, fact in event.fields().items():
+        if isinstance(fact, FieldColumn) and fact.other == "reject":
+            text = rows[fact.column].strip().nullif("")
+            said = ibis.literal(f"no {field} for {fact.column!r} = ") + _shown(text)
+            problems.append((field, text.notnull() & described(rows, fact).isnull(), said))
     if event.value is not None:
         problems.append(_number_problem(rows, event.value, None))
     if event.score is not None:
@@ -335,7 +378,7 @@ def _rejected_rows(judged: ir.Table, columns: list[str], name: str) -> ir.Table:
     bad = judged.filter(judged.cx_reason.notnull())
     return bad.select(
         source=ibis.literal(name),
-        row_number=bad.row_number,
+        row_number=bad.cx_row,
         rows=ibis.literal(1, "int64"),
         reason=bad.cx_reason,
         record=ibis.struct({column: bad[column] for column in columns}).cast("json").cast("string"),

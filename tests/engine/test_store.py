@@ -100,3 +100,25 @@ def test_an_unknown_table_offers_the_known_ones(tmp_path):
     write(tmp_path, "one", 1)
     with pytest.raises(CxError, match=r"no table 'number' .*did you mean 'numbers'"):
         open_store(tmp_path).table("number")
+
+
+def test_a_store_that_cannot_be_written_says_why_and_stays(tmp_path, monkeypatch):
+    write(tmp_path, "one", 1)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    with pytest.raises(
+        CxError, match=r"store' cannot be written: No space left .*; it is as it was"
+    ):
+        write(tmp_path, "two", 2)
+    assert open_store(tmp_path).id == "one"
+
+
+def test_pointing_to_the_current_snapshot_writes_nothing(tmp_path):
+    write(tmp_path, "one", 1)
+    before = (tmp_path / "store" / "CURRENT").stat()
+    point_to(tmp_path, "one")
+    after = (tmp_path / "store" / "CURRENT").stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)

@@ -26,6 +26,26 @@ from tests.ingest.workspaces import ORDERS, write
         ("value: amount", "columns: [stage]", "keeps a column 'stage', which every event has"),
         ("name: shop", "name: [shop", "line 3: "),
         ("orders:", "'2 orders':", "needs a name of letters"),
+        ("name: shop", "timezone: UTC", "the word 'name' is missing"),
+        ("name: shop", "name: shop\n    name: store", "line 3: the word 'name' stands twice"),
+        ("name: shop", "name: shop\n    personal:", "line 3, personal: write a list"),
+        ("id: order_id", "on: order_id", "no text; put it in quotes"),
+        ("id: order_id", "delimiter: ''", "line 6, .*the one character between two fields"),
+        ("file: orders.csv", "file: ''", "line 5, "),
+        ("placed_order", "(end)", r"no touchpoint may be called '\(end\)'"),
+        ("placed_order", "{column: at, map: {x: ''}}", "no touchpoint may be called ''"),
+        ("placed_order", "{column: at, other: reject}", "needs a map"),
+        ("value: amount", "when: {amount: yes}", "reads True as no text; put it in quotes"),
+        ("value: amount", "columns: [Value]", "keeps a column 'Value', which every event has"),
+        ("value: amount", "columns: [a, A]", "'a' and 'A' differ by case only"),
+        ("name: shop", "name: shop\n    observed_until: 2024", "write a date between 1900 and"),
+        ("name: shop", "name: shop\n    observed_until: 9999-12-31", "between 1900 and 2100"),
+        ("name: shop", "name: shop\n    timezone: localtime", "no time zone 'localtime'"),
+        (
+            "name: shop",
+            "name: shop\n    journeys: {split_after: 99999999999999999999 days}",
+            "longer than 1,000 years",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path, old, new, said):
@@ -64,6 +84,25 @@ def test_an_empty_description_says_what_it_needs(tmp_path):
 def test_a_date_as_cut_off_means_the_end_of_that_day(tmp_path):
     workspace = write(tmp_path, {}, ORDERS + "    observed_until: 2024-12-31\n")
     assert str(load_sources(workspace / "sources.yml").cut_off()) == "2024-12-31 23:59:59.999999"
+
+
+def test_a_cut_off_is_in_the_declared_zone_and_may_stand_in_quotes(tmp_path):
+    zoned = ORDERS + "    observed_until: '2024-12-31'\n    timezone: America/New_York\n"
+    workspace = write(tmp_path, {}, zoned)
+    assert str(load_sources(workspace / "sources.yml").cut_off()) == "2025-01-01 04:59:59.999999"
+
+
+def test_a_description_that_is_not_unicode_is_said(tmp_path):
+    workspace = write(tmp_path, {})
+    (workspace / "sources.yml").write_bytes("name: caf\xe9".encode("latin-1"))
+    with pytest.raises(CxError, match=r"sources.yml' is not UTF-8 text"):
+        load_sources(workspace / "sources.yml")
+
+
+def test_a_folder_in_place_of_the_description_is_said(tmp_path):
+    (tmp_path / "sources.yml").mkdir()
+    with pytest.raises(CxError, match=r"sources.yml' cannot be read: Is a directory"):
+        load_sources(tmp_path / "sources.yml")
 
 
 def test_a_cut_off_with_an_offset_becomes_utc(tmp_path):

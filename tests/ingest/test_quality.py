@@ -1,5 +1,8 @@
 """Contradictions in the exports are counted and shown, never repaired."""
 
+import pytest
+
+from cxlib.errors import CxError
 from tests.ingest.workspaces import build
 
 SOURCES = """
@@ -86,3 +89,9 @@ def test_every_record_of_a_register_has_its_identity_and_the_rule(tmp_path):
     frame = store.table("identities").to_pandas()
     assert frame["record_id"].tolist() == ["a", "b", "c"]
     assert frame["rule"].unique().tolist() == ["shared key id"]
+
+
+def test_a_check_sees_the_exports_columns_only(tmp_path):
+    sources = SOURCES.replace("not_before: accounts.since", "not_before: accounts.cx_row")
+    with pytest.raises(CxError, match="there is no column 'cx_row' in accounts; there are 'id', "):
+        build(tmp_path, FILES, sources)

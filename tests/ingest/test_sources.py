@@ -7,6 +7,7 @@ import pytest
 
 from cxlib.build import build_store
 from cxlib.errors import CxError
+from cxlib.ingest.sources import hash_file
 from tests.ingest.workspaces import ORDERS, build, rejects, write
 
 GOOD = "order_id,account,at,amount\n1,a,2024-01-01,5\n2,b,2024-01-02,7.5\n"
@@ -215,7 +216,7 @@ def test_conditions_optional_times_scores_and_maps_decide_what_a_row_means(tmp_p
                 time: closed
                 optional: true
                 score: {column: csat, scale: csat}
-              - {touchpoint: escalated, time: opened, when: {urgent: true}}
+              - {touchpoint: escalated, time: opened, when: {urgent: "True"}}
     """
     tickets = (
         "id,account,kind,opened,closed,csat,urgent\n"
@@ -250,3 +251,197 @@ def test_a_personal_key_is_matched_without_case_and_never_shown(tmp_path):
     ids = events(result)["customer_id"].unique()
     assert len(ids) == 1
     assert "ann" not in ids[0].lower()
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2024-07-01T10:00Z", "10:00"),
+        ("2024-07-01 10:00:00 UTC", "10:00"),
+        ("2024-07-01 10:00:00 +0200", "08:00"),
+        ("2024-07-01T10:00:00.5-05", "15:00"),
+        ("2024-07-01T10:00:00+05:30", "04:30"),
+        ("2024-07-01T10:00", "08:00"),
+        ("2024-10-27 02:30", "01:30"),
+        ("2024-03-31 02:30", "01:30"),
+    ],
+)
+def test_iso_times_are_read_with_every_kind_of_offset(tmp_path, text, utc):
+    rows = f"order_id,account,at,amount\n1,a,{text},1\n"
+    result = build(tmp_path, {"orders.csv": rows}, ORDERS + "    timezone: Europe/Rome\n")
+    assert events(result)["occurred_at"].dt.strftime("%H:%M").tolist() == [utc]
+
+
+def test_times_that_are_not_iso_are_rejected_and_disturb_no_other_row(tmp_path):
+    # DuckDB's own cast takes a zone by name, and then reads the next rows in that zone.
+    odd = [
+        "2024-01-01 10:00:00 EST",
+        "2024/01/02",
+        "2024-1-2",
+        "epoch",
+        "2024-01-01-05",
+        "2100-01-01",
+    ]
+    rows = "".join(f"{n},a,{text},1\n" for n, text in enumerate(odd, start=3))
+    result = build(tmp_path, {"orders.csv": f"{GOOD}{rows}9,b,2024-01-02 09:05,1\n"})
+    assert [number for number, _ in rejects(result)] == [3, 4, 5, 6, 7, 8]
+    assert events(result)["occurred_at"].dt.strftime("%H:%M").iloc[-1] == "09:05"
+
+
+def test_an_offset_that_a_format_reads_counts_before_the_zone(tmp_path):
+    sources = ORDERS.replace("time: at", "time: {column: at, format: '%d/%m/%Y %H:%M %z'}")
+    rows = "order_id,account,at,amount\n1,a,01/07/2024 10:00 +02:00,1\n"
+    result = build(tmp_path, {"orders.csv": rows}, sources + "    timezone: Europe/Rome\n")
+    assert events(result)["occurred_at"].dt.strftime("%H:%M").tolist() == ["08:00"]
+
+
+@pytest.mark.parametrize(("pattern", "said"), [("%q", "cannot be read"), ("%H:%M", "no year")])
+def test_a_format_that_gives_no_time_is_said(tmp_path, pattern, said):
+    sources = ORDERS.replace("time: at", f"time: {{column: at, format: '{pattern}'}}")
+    with pytest.raises(CxError, match=f"the format '{pattern}' .*{said}"):
+        build(tmp_path, {"orders.csv": GOOD}, sources)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (gzip.compress(GOOD.encode())[:-4], "is not a whole gzip file; export it again"),
+        (GOOD.encode(), "is not a whole gzip file; export it again"),
+        (gzip.compress(b"\n \n"), "has no line that names its columns"),
+    ],
+)
+def test_a_gzip_file_that_is_cut_or_empty_is_said(tmp_path, data, said):
+    sources = ORDERS.replace("orders.csv", "'orders.*'")
+    result = build(tmp_path, {"orders.csv": GOOD, "orders.csv.gz": data}, sources)
+    assert rejects(result) == [(None, f"orders.csv.gz: {said}")]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (GOOD.encode("utf-16"), "is not UTF-8 text; save it as CSV in UTF-8"),
+        (GOOD.encode("utf-16-le"), "is not UTF-8 text"),
+        (GOOD.replace("amount", "caf\xe9").encode("latin-1"), "is not UTF-8 text"),
+        (GOOD.replace("5\n", "5\r\n").encode(), "lines end in different ways"),
+        (GOOD.replace("amount", "amount,CX_file").encode(), "column 'CX_file'; names that begin"),
+        (GOOD.replace("amount", "account").encode(), "it has 'order_id', 'account_2', 'at', 'acc"),
+    ],
+)
+def test_a_file_that_cannot_be_read_at_all_says_why(tmp_path, data, said):
+    with pytest.raises(CxError, match=said):
+        build(tmp_path, {"orders.csv": data})
+
+
+def test_what_is_no_parquet_is_said_without_the_place_of_the_file(tmp_path):
+    with pytest.raises(CxError, match=r"magic bytes .*'orders.parquet'$"):
+        build(tmp_path, {"orders.parquet": GOOD}, ORDERS.replace("orders.csv", "orders.parquet"))
+
+
+@pytest.mark.parametrize("row", ['3,"c"d,2024-01-03,1', '3,"c,2024-01-03,1'])
+def test_a_stray_quote_costs_its_own_record_only(tmp_path, row):
+    result = build(tmp_path, {"orders.csv": f'{GOOD}{row}\n4,e,2024-01-04,"1"\n5,f,2024-01-05,1\n'})
+    ((number, said),) = rejects(result)
+    assert number == 3
+    assert "unterminated quote" in said
+    assert "orders:5" in set(events(result)["event_id"])
+    assert adds_up(result)["rows_rejected"] == 1
+
+
+def test_a_quote_that_never_closes_says_how_many_lines_it_took(tmp_path):
+    result = build(tmp_path, {"orders.csv": f'{GOOD}3,"c,2024-01-03,1\n4,d,2024-01-04,1\n'})
+    assert rejects(result)[0][1].endswith("(the record runs over 2 lines)")
+
+
+def test_a_field_of_many_megabytes_is_rejected_alone(tmp_path):
+    result = build(tmp_path, {"orders.csv": f"{GOOD}3,{'x' * 3_000_000},2024-01-03,1\n"})
+    assert "Maximum line size" in rejects(result)[0][1]
+    assert adds_up(result)["rows_stored"] == 2
+
+
+def test_blank_lines_are_no_rows(tmp_path):
+    text = "\n \n" + GOOD.replace("2,b", "\n\n2,b") + "\n3,,2024-01-03,1\n"
+    result = build(tmp_path, {"orders.csv": text})
+    assert [number for number, _ in rejects(result)] == [3]
+    assert adds_up(result)["rows_read"] == 3
+
+
+def test_an_export_may_number_its_rows(tmp_path):
+    text = "row_number,account,at,amount\n7,a,2024-01-01,1\n"
+    sources = ORDERS.replace("order_id", "row_number")
+    assert events(build(tmp_path, {"orders.csv": text}, sources))["event_id"].tolist() == [
+        "orders:7"
+    ]
+
+
+def test_a_column_that_two_files_spell_in_two_ways_is_one(tmp_path):
+    files = {
+        "a.csv": "note," + GOOD.replace("\n1", "\nx,1").replace("\n2", "\nx,2"),
+        "b.csv": "NOTE,order_id,account,at,amount\ny,3,,2024-01-03,1\n",
+    }
+    result = build(tmp_path, files, ORDERS.replace("orders.csv", "'*.csv'"))
+    assert '"note":"y"' in result.snapshot.table("rejects").to_pandas()["record"].iloc[0]
+
+
+def test_a_folder_is_no_file_and_a_name_with_brackets_is_one(tmp_path):
+    sources = ORDERS.replace("orders.csv", "'orders[1].csv'")
+    assert build(tmp_path, {"orders[1].csv": GOOD}, sources).counts["events"] == 2
+    (tmp_path / "exports" / "folder.csv").mkdir()
+    with pytest.raises(CxError, match="no such file"):
+        build(tmp_path, {}, ORDERS.replace("orders.csv", "folder.csv"))
+
+
+def test_a_file_that_may_not_be_read_is_said(tmp_path):
+    with pytest.raises(CxError, match=r"the file '.*' cannot be read: Is a directory"):
+        hash_file(tmp_path)
+
+
+def test_a_reserved_name_from_a_column_is_no_touchpoint(tmp_path):
+    sources = ORDERS.replace("placed_order", "{column: kind}").replace(", value: amount", "")
+    text = "order_id,account,at,kind\n1,a,2024-01-01,paid\n2,a,2024-01-02,(end)\n"
+    result = build(tmp_path, {"orders.csv": text}, sources)
+    assert rejects(result) == [(2, "no touchpoint for 'kind' = '(end)'")]
+
+
+def test_a_value_that_a_channels_map_does_not_name_may_be_rejected(tmp_path):
+    rule = "{column: amount, map: {5: web}, other: reject}"
+    result = build(
+        tmp_path, {"orders.csv": GOOD}, ORDERS.replace("value: amount", f"channel: {rule}")
+    )
+    assert rejects(result) == [(2, "no channel for 'amount' = '7.5'")]
+
+
+def test_the_exports_own_journeys_are_trimmed(tmp_path):
+    sources = ORDERS.replace("id: order_id", "journey: order_id")
+    text = "order_id,account,at,amount\ns1,a,2024-01-01,1\ns1 ,a,2024-01-02,1\n"
+    assert build(tmp_path, {"orders.csv": text}, sources).counts["journeys"] == 1
+
+
+PEOPLE = """
+    name: people
+    personal: [email, mail]
+    sources:
+      accounts:
+        file: accounts.csv
+        id: email
+        customer: {key: email}
+        events: [{touchpoint: signed_up, time: at, columns: [mail]}]
+      visits:
+        file: visits.csv
+        customer: {column: mail, of: accounts}
+        attributes: [mail]
+        events: [{touchpoint: {column: page}, time: at}]
+"""
+
+
+def test_a_personal_value_leaves_the_exports_nowhere(tmp_path):
+    files = {
+        "accounts.csv": (
+            "email,mail,at\nAnn@x,ann@x,2024-01-01\nbob@x,,soon\nann@x,,2024-01-01\nzoe@x\n"
+        ),
+        "visits.csv": "mail,page,at\nANN@x,home,2024-01-02\ncid@x,home,2024-01-02\n",
+    }
+    result = build(tmp_path, files, PEOPLE)
+    assert result.counts["customers"] == 1
+    assert result.counts["events"] == 2
+    for name in ("events", "customers", "identities", "rejects", "quality"):
+        assert "@x" not in result.snapshot.table(name).to_pandas().to_csv().lower()
