@@ -1,0 +1,126 @@
+"""Notebooks are written by the rules, and every one runs on the demo company."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from cxlib.publish.report import render_report
+
+NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+@each_notebook
+def test_a_notebook_runs_on_the_demo_company_and_ends_with_a_finding(
+    path: Path, demo_workspace: Path, tmp_path: Path
+) -> None:
+    report = render_report(path, demo_workspace, out=tmp_path)
+    html = report.path.read_text("utf-8")
+    finding = html[html.rindex("<h2") : html.index("</main>")]
+    assert "Finding" in finding
+    assert "n = " in finding
+    assert "95% interval" in finding
+    assert not re.search(r"\b(nan|None|inf)\b", finding)
+    assert '<figure class="chart">' in html
+
+
+@each_notebook
+def test_the_title_is_a_question(path: Path) -> None:
+    title = read(path).cells[0].source.splitlines()[0]
+    assert title.startswith("# ")
+    assert title.endswith("?")
+
+
+@each_notebook
+def test_population_period_denominators_and_exclusions_come_first(path: Path) -> None:
+    first = read(path).cells[0].source
+    for word in ("Population", "Period", "Denominators", "Exclusions"):
+        assert f"**{word}:**" in first
+
+
+@each_notebook
+def test_the_first_code_cell_sets_the_parameters_and_does_no_more(path: Path) -> None:
+    cell = next(cell for cell in read(path).cells if cell.cell_type == "code")
+    assert cell.metadata.tags == ["parameters"]
+    statements = ast.parse(cell.source).body
+    assert all(isinstance(statement, ast.Assign) for statement in statements)
+    values = {one.targets[0].id: ast.literal_eval(one.value) for one in statements}
+    assert values["workspace"] == "../data/demo"
+
+
+@each_notebook
+def test_a_notebook_defines_no_long_function(path: Path) -> None:
+    for cell in read(path).cells:
+        if cell.cell_type == "code":
+            for node in ast.walk(ast.parse(cell.source)):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                    assert node.end_lineno - node.lineno < 5, node.name
+
+
+@each_notebook
+def test_a_notebook_says_associated_and_not_drives(path: Path) -> None:
+    text = "\n".join(cell.source for cell in read(path).cells).lower()
+    for word in (" drives ", " because of the segment", " leads customers to "):
+        assert word not in text
+
+
+@each_notebook
+def test_a_notebook_is_committed_without_its_outputs(path: Path) -> None:
+    notebook = read(path)
+    for cell in notebook.cells:
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+    assert set(notebook.metadata) <= {"kernelspec", "language_info"}
+
+
+@each_notebook
+def test_lines_of_code_fit_a_page(path: Path) -> None:
+    for cell in read(path).cells:
+        if cell.cell_type == "code":
+            assert all(len(line) <= 110 for line in cell.source.splitlines()), cell.id
+
+
+@pytest.mark.shared
+def test_the_notebooks_say_in_a_sentence_what_a_workspace_lacks(
+    shared: Path, project: Path, tmp_path: Path
+) -> None:
+    from cxlib import CxWarning, build_store
+    from cxlib.publish.report import render_reports
+
+    build_store(
+        tmp_path,
+        sources=project / "data" / "examples" / "ecom" / "sources.yml",
+        exports=shared / "data" / "retentioneering",
+    )
+    with pytest.warns(CxWarning, match=r"07_churn\.ipynb: there is no touchpoint 'signed_up'"):
+        reports = render_reports(tmp_path)
+    pages = {report.path.stem: report.path.read_text("utf-8") for report in reports}
+    assert {"00_tour", "02_flows"} <= set(pages)
+    assert "has no touchpoint <em>signed_up or cancelled_subscription</em>" in pages["00_tour"]
+
+
+@pytest.mark.shared
+def test_parameters_make_the_notebooks_answer_for_another_company(
+    shared: Path, project: Path, tmp_path: Path
+) -> None:
+    from cxlib import build_store
+    from cxlib.publish.report import render_reports
+
+    build_store(
+        tmp_path,
+        sources=project / "data" / "examples" / "ravenstack" / "sources.yml",
+        exports=shared / "data" / "ravenstack",
+    )
+    parameters = {"end": "churned", "by": "plan_tier"}
+    reports = render_reports(tmp_path, ["tour", "churn"], parameters=parameters)
+    for report in reports:
+        html = report.path.read_text("utf-8")
+        assert "RavenStack · data as of 31 December 2024" in html
+        assert "log-rank p = " in html
