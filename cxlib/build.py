@@ -208,7 +208,7 @@ def _fill(
             bar.update()
         staged = {name: staged[name] for name in config.sources}
         bar.set_description("order events")
-        cut_off = _write_events(con, config, staged)
+        begin, cut_off = _write_events(con, config, staged)
         bar.update()
         bar.set_description("gather customers")
         _write_customers(con, staged)
@@ -218,6 +218,7 @@ def _fill(
         bar.update()
     silence = config.journeys.silence
     return {
+        "observed_from": None if begin is None else begin.isoformat(),
         "observed_until": cut_off.isoformat(),
         "closes_after_seconds": None if silence is None else silence.total_seconds(),
         "inputs": inputs,
@@ -227,7 +228,8 @@ def _fill(
 
 def _write_events(
     con: BaseBackend, config: Sources, staged: Mapping[str, StagedSource]
-) -> datetime:
+) -> tuple[datetime | None, datetime]:
+    """Write the log; return from when and until when it was observed."""
     rules = [rule for source in config.sources.values() for rule in source.events]
     extras = dict.fromkeys(column for rule in rules for column in rule.columns)
     tables = [table for item in staged.values() for table in events_of(item, extras)]
@@ -237,11 +239,17 @@ def _write_events(
     latest = raw.occurred_at.max().to_pyarrow().as_py()
     if latest is None:
         raise CxError("no export gives a single event; " + _why(staged))
-    cut_off = config.cut_off() or latest
+    begin, declared = config.window()
+    cut_off = declared or latest
     if latest > cut_off:
         raise CxError(
             f"an event of {latest} lies after observed_until, {cut_off}; "
             "set a later one in sources.yml, or leave it out"
+        )
+    if begin is not None and begin >= cut_off:
+        raise CxError(
+            f"observed_from, {begin}, is not before the end of the data, {cut_off}; "
+            "set an earlier one in sources.yml"
         )
     prepared = prepare_events(
         raw,
@@ -256,7 +264,7 @@ def _write_events(
     check_contract(events, "events")
     journeys = journey_table(events).order_by("customer_id", "started_at", "journey_id")
     check_contract(con.create_table("journeys", journeys), "journeys")
-    return cut_off
+    return begin, cut_off
 
 
 def _write_customers(con: BaseBackend, staged: Mapping[str, StagedSource]) -> None:

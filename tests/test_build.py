@@ -10,6 +10,7 @@ import pytest
 
 from cxlib.build import build_store
 from cxlib.errors import CxError
+from cxlib.journeys.log import load_journeys
 from tests.ingest.workspaces import ORDERS, build, write
 
 ORDERS_CSV = "order_id,account,at,amount\n1,a,2024-01-01,5\n2,b,2024-01-02,7.5\n"
@@ -43,6 +44,18 @@ def test_an_event_after_the_declared_cut_off_is_refused(tmp_path):
     sources = ORDERS + "    observed_until: 2024-01-01\n"
     with pytest.raises(CxError, match=r"event of 2024-01-02 .* lies after observed_until"):
         build(tmp_path, {"orders.csv": ORDERS_CSV}, sources)
+
+
+def test_the_log_knows_from_when_ends_were_recorded(tmp_path):
+    result = build(tmp_path, {"orders.csv": ORDERS_CSV}, ORDERS + "    observed_from: 2024-01-01\n")
+    assert str(load_journeys(result.snapshot).observed_from) == "2024-01-01 00:00:00"
+    result = build(tmp_path, {"orders.csv": ORDERS_CSV})
+    assert load_journeys(result.snapshot).observed_from is None
+
+
+def test_a_start_of_observation_after_the_data_is_refused(tmp_path):
+    with pytest.raises(CxError, match=r"observed_from, 2024-01-02.* is not before the end"):
+        build(tmp_path, {"orders.csv": ORDERS_CSV}, ORDERS + "    observed_from: 2024-01-02\n")
 
 
 def test_without_a_declared_cut_off_the_latest_event_is_it(tmp_path):

@@ -150,7 +150,7 @@ def test_sources_yml_names_only_files_and_columns_that_exist(small: Path):
         with (small / "exports" / source.file).open() as file:
             header = next(csv.reader(file))
         assert source.columns_used() <= set(header), source.file
-    assert sources.cut_off() == TRUTH.observed_until
+    assert sources.window() == (TRUTH.window_start, TRUTH.observed_until)
 
 
 def test_every_value_of_a_condition_or_a_map_occurs(small: Path):

@@ -54,13 +54,21 @@ def _as_text(value: Any) -> Any:
     return value
 
 
-def _cut_off(value: Any) -> Any:
+def _moment(value: Any, time_of_day: time) -> Any:
     if isinstance(value, str):
         value = datetime.fromisoformat(value) if len(value) > 10 else date.fromisoformat(value)
     if not isinstance(value, date) or value.year not in _YEARS:
         raise ValueError("write a date between 1900 and 2100, such as 2024-12-31")
-    # A date means the whole day: what happened on the last day was seen.
-    return value if isinstance(value, datetime) else datetime.combine(value, time.max)
+    # A date means the whole day: what happened on the first and on the last day was seen.
+    return value if isinstance(value, datetime) else datetime.combine(value, time_of_day)
+
+
+def _first_moment(value: Any) -> Any:
+    return _moment(value, time.min)
+
+
+def _last_moment(value: Any) -> Any:
+    return _moment(value, time.max)
 
 
 def _delimiter(value: str) -> str:
@@ -256,7 +264,8 @@ class Sources(_Strict):
     """
 
     name: str
-    observed_until: Annotated[datetime, BeforeValidator(_cut_off)] | None = None
+    observed_from: Annotated[datetime, BeforeValidator(_first_moment)] | None = None
+    observed_until: Annotated[datetime, BeforeValidator(_last_moment)] | None = None
     timezone: Zone = "UTC"
     journeys: JourneyRule = JourneyRule()
     personal: tuple[str, ...] = ()
@@ -319,9 +328,11 @@ class Sources(_Strict):
             done.extend(ready)
         return done
 
-    def cut_off(self) -> datetime | None:
-        """Declared end of observation in naive UTC, or None."""
-        declared = self.observed_until
+    def window(self) -> tuple[datetime | None, datetime | None]:
+        """Declared start and end of observation in naive UTC, each None where it is not given."""
+        return self._in_utc(self.observed_from), self._in_utc(self.observed_until)
+
+    def _in_utc(self, declared: datetime | None) -> datetime | None:
         if declared is None:
             return None
         if declared.tzinfo is None:

@@ -24,6 +24,7 @@ def journeys_from_frame(
     *,
     observed_until: str | date | datetime,
     closes_after: str | timedelta | None,
+    observed_from: str | date | datetime | None = None,
     rename: dict[str, str] | None = None,
 ) -> Journeys:
     """Log from a frame or an Ibis table of events.
@@ -40,6 +41,8 @@ def journeys_from_frame(
     closes_after
         Silence after which a customer's last journey counts as ended ("30 days"); None: it never
         does, and the last journey of each customer is open.
+    observed_from
+        The moment, UTC, from which ends were recorded; None: from each customer's start.
     rename
         ``{"user_id": "customer_id"}``: your name, then the log's.
 
@@ -74,7 +77,8 @@ def journeys_from_frame(
     _check_events(fill_contract(table), cut_off)
     events = prepare_events(table, observed_until=cut_off, closes_after=silence)
     events = events if from_table else events.cache()
-    return Journeys(events, journey_table(events), cut_off, silence)
+    begin = None if observed_from is None else parse_moment(observed_from)
+    return Journeys(events, journey_table(events), cut_off, silence, begin)
 
 
 def _rename_columns(table: Any, rename: dict[str, str]) -> Any:

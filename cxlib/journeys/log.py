@@ -47,6 +47,10 @@ class Journeys:
         The cut-off, UTC: an event after it could not have been seen.
     closes_after
         Silence after which a customer's last journey counts as ended; None: silence never ends one.
+    observed_from
+        Moment, UTC, from which ends were recorded: a customer who left before it is not in the
+        data. None: the records are complete from each customer's start. Survival starts the time at
+        risk here (``window_start``).
 
     Notes
     -----
@@ -72,6 +76,7 @@ class Journeys:
     journeys: ir.Table
     observed_until: datetime
     closes_after: timedelta | None
+    observed_from: datetime | None = None
 
     def pipe(
         self, function: Callable[Concatenate[Journeys, P], T], *args: P.args, **kwargs: P.kwargs
@@ -120,12 +125,13 @@ def load_journeys(store: Snapshot) -> Journeys:
     --------
     >>> load_journeys(open_store("data/demo"))  # doctest: +SKIP
     """
-    seconds = store.meta["closes_after_seconds"]
+    seconds, begin = store.meta["closes_after_seconds"], store.meta.get("observed_from")
     return Journeys(
         events=store.table("events"),
         journeys=store.table("journeys"),
         observed_until=parse_moment(store.meta["observed_until"]),
         closes_after=None if seconds is None else timedelta(seconds=seconds),
+        observed_from=None if begin is None else parse_moment(begin),
     )
 
 

@@ -156,11 +156,12 @@ class Page:
             are followed from the day on which they were taken.
         """
         by = self[name] or None
+        window: dict[str, Any] = {"window_start": self.selection.whole.observed_from}
         if by is None:
-            return None, self.selection.whole, {"window_start": None}
+            return None, self.selection.whole, window
         log = self.selection.grouped(by)
         if by != "segment":
-            return by, log, {"window_start": None}
+            return by, log, window
         window = {"window_start": self.selection.year_before, "origin": "window_start"}
         return by, log, window
 
@@ -220,15 +221,19 @@ class Page:
         options = ["all of the data", *self.selection.periods]
         return self.choose("period", "Journeys that started in", options)
 
-    def choose_groups(self, name: str, label: str) -> widgets.Dropdown:
-        """Filter: which groups to compare; none, by an attribute, or by RFM segment."""
+    def choose_groups(self, name: str, label: str, wanted: Sequence[str] = ()) -> widgets.Dropdown:
+        """Filter: which groups to compare; none, by an attribute, or by RFM segment.
+
+        ``wanted`` names attributes, of which the first that exists is the first choice.
+        """
         day = self.selection.year_before
         options = [
             ("no groups", ""),
             *((plain(attribute), attribute) for attribute in self.selection.attributes),
             (f"segment on {day.day} {day:%B %Y}", "segment"),
         ]
-        return self.choose(name, label, options, value=options[1][1])
+        values = [value for _, value in options]
+        return self.choose(name, label, options, value=first_known(wanted, values[1:]))
 
     def setter(self, name: str) -> Callable[[Any], None]:
         """Function that sets a filter, if it has the value; for clicks on a chart."""
@@ -383,7 +388,7 @@ def summary_tiles(now: pd.DataFrame, before: pd.DataFrame | None = None) -> tupl
     row = now.iloc[0]
     old = None if before is None or before["customers"].iloc[0] < LEAST else before.iloc[0]
     notes = {
-        "customers": "",
+        "customers": "with at least one event",
         "journeys": f"{row['open']:,.0f} of them still open",
         "median_length": f"median of {row['ended']:,.0f} that ended",
         "median_duration_days": f"median of {row['ended']:,.0f} that ended",

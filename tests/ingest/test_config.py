@@ -83,13 +83,13 @@ def test_an_empty_description_says_what_it_needs(tmp_path):
 
 def test_a_date_as_cut_off_means_the_end_of_that_day(tmp_path):
     workspace = write(tmp_path, {}, ORDERS + "    observed_until: 2024-12-31\n")
-    assert str(load_sources(workspace / "sources.yml").cut_off()) == "2024-12-31 23:59:59.999999"
+    assert str(load_sources(workspace / "sources.yml").window()[1]) == "2024-12-31 23:59:59.999999"
 
 
 def test_a_cut_off_is_in_the_declared_zone_and_may_stand_in_quotes(tmp_path):
     zoned = ORDERS + "    observed_until: '2024-12-31'\n    timezone: America/New_York\n"
     workspace = write(tmp_path, {}, zoned)
-    assert str(load_sources(workspace / "sources.yml").cut_off()) == "2025-01-01 04:59:59.999999"
+    assert str(load_sources(workspace / "sources.yml").window()[1]) == "2025-01-01 04:59:59.999999"
 
 
 def test_a_description_that_is_not_unicode_is_said(tmp_path):
@@ -107,7 +107,7 @@ def test_a_folder_in_place_of_the_description_is_said(tmp_path):
 
 def test_a_cut_off_with_an_offset_becomes_utc(tmp_path):
     workspace = write(tmp_path, {}, ORDERS + "    observed_until: 2024-12-31T23:00:00-02:00\n")
-    assert str(load_sources(workspace / "sources.yml").cut_off()) == "2025-01-01 01:00:00"
+    assert str(load_sources(workspace / "sources.yml").window()[1]) == "2025-01-01 01:00:00"
 
 
 def test_a_file_outside_the_exports_is_refused(tmp_path):
@@ -116,3 +116,8 @@ def test_a_file_outside_the_exports_is_refused(tmp_path):
     workspace = write(tmp_path, {}, ORDERS.replace("orders.csv", "../secret.csv"))
     with pytest.raises(CxError, match="lies outside the exports folder"):
         build_store(workspace)
+
+
+def test_a_date_as_start_means_the_beginning_of_that_day(tmp_path):
+    workspace = write(tmp_path, {}, ORDERS + "    observed_from: 2024-01-01\n")
+    assert str(load_sources(workspace / "sources.yml").window()[0]) == "2024-01-01 00:00:00"
