@@ -37,6 +37,7 @@ _HOME = {
     "time_to_event": "cxlib.models.outcomes",
     "fit_bdw": "cxlib.models.renewals",
     "fit_sbg": "cxlib.models.renewals",
+    "fit_cox": "cxlib.models.cox",
     "rfm_segments": "cxlib.models.segments",
     "logrank": "cxlib.models.survival",
     "median_survival": "cxlib.models.survival",
