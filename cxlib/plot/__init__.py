@@ -8,12 +8,14 @@ from cxlib.plot.bars import dropoff
 from cxlib.plot.curves import survival
 from cxlib.plot.matrix import transitions
 from cxlib.plot.ribbons import sankey
+from cxlib.plot.steps import step_matrix
 from cxlib.plot.template import figure_template, touchpoint_colour, touchpoint_colours
 
 __all__ = [
     "dropoff",
     "figure_template",
     "sankey",
+    "step_matrix",
     "survival",
     "touchpoint_colour",
     "touchpoint_colours",

@@ -65,6 +65,7 @@ def dropoff(
     rows = known.head(top)
     if rows.empty:
         return blank(heading, "No journeys in this selection.", theme=theme)
+    reading = _reading(rows)
     figure = go.Figure([_expected(rows), *_observed(rows)])
     figure.update_layout(
         barmode="overlay",
@@ -89,7 +90,8 @@ def dropoff(
         figure,
         title=heading,
         subtitle=_subtitle(known, rows, always),
-        description=_description(rows),
+        description=f"Where journeys end: {reading}",
+        reading=reading[:1].upper() + reading[1:],
         height=202 + 30 * max(len(rows), 4),
         theme=theme,
     )
@@ -184,10 +186,10 @@ def _subtitle(known: pd.DataFrame, rows: pd.DataFrame, always: list[str]) -> str
     return text
 
 
-def _description(rows: pd.DataFrame) -> str:
+def _reading(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     text = (
-        f"Where journeys end: after {plain(first['touchpoint'])} in {first['ended']:,} of "
+        f"after {plain(first['touchpoint'])} in {first['ended']:,} of "
         f"{first['n']:,} visits ({first['dropoff_rate']:.1%})"
     )
     if pd.notna(first["lift"]):

@@ -1,6 +1,6 @@
 """Survival curves with the number at risk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -76,17 +76,19 @@ def survival(
     groups = _split(curves, by, time)
     shown = dict(list(groups.items())[:_MOST])
     paint = _paint(shown, colours or {})
+    turns = _turns(shown)
     figure = go.Figure()
     ticks = _ticks(max(rows[time].max() for rows in shown.values()), unit)
     # All bands, then all lines: a band over a line would take its colour.
     for group, rows in shown.items():
         _draw_band(figure, rows, time, paint[group], 0.18 if len(shown) < 4 else 0.1)
-    for at, (group, rows) in enumerate(shown.items()):
-        _draw_line(figure, rows, time, unit, group, paint[group], GROUP_DASHES[at // 6 % 4])
+    for group, rows in shown.items():
+        _draw_line(figure, rows, time, unit, group, paint[group], GROUP_DASHES[turns[group]])
     _draw_medians(figure, shown, time, paint)
     _draw_at_risk(figure, shown, time, ticks, paint)
     _lay_out(figure, shown, time, ticks, event)
     customers = sum(_size(rows) for rows in shown.values())
+    reading = _reading(shown, time, unit, event)
     subtitle = f"{customers:,} customers; bands are 95% intervals; dots mark medians"
     if len(groups) > _MOST:
         subtitle += f"; the {_MOST} largest of {len(groups)} groups"
@@ -94,7 +96,8 @@ def survival(
         figure,
         title=heading,
         subtitle=subtitle,
-        description=_description(shown, time, unit, event, customers),
+        description=f"Share of {customers:,} customers who have not {event}, by {unit}. {reading}",
+        reading=reading,
         height=TOP + _CURVES + _TICKS + _ROW * (len(shown) + 1) + _BOTTOM,
         theme=theme,
         min_width=330,
@@ -142,6 +145,14 @@ def _paint(groups: Mapping[str, object], colours: Mapping[str, str]) -> dict[str
     """By alphabet and not by size: a filter changes the sizes, and should not swap colours."""
     return {
         group: colours.get(group) or GROUP_COLOURS[at % len(GROUP_COLOURS)]
+        for at, group in enumerate(sorted(groups))
+    }
+
+
+def _turns(groups: Iterable[str]) -> dict[str, int]:
+    """How often the colours were used up before a group: what its dashes tell."""
+    return {
+        group: at // len(GROUP_COLOURS) % len(GROUP_DASHES)
         for at, group in enumerate(sorted(groups))
     }
 
@@ -227,14 +238,14 @@ def _draw_at_risk(
             text=[f"{number:,}" for number in numbers], hoverinfo="skip", cliponaxis=False,
             textfont={"size": 11},
         )  # fmt: skip
-    alone = list(groups) == ["all"]
+    alone, turns = list(groups) == ["all"], _turns(groups)
     figure.update_layout(
         yaxis2={
             "tickvals": list(range(len(groups))),
             "ticktext": [
-                f'<span style="color:{paint[group]}">{GROUP_KEYS[at // 6 % 4]}</span> '
+                f'<span style="color:{paint[group]}">{GROUP_KEYS[turns[group]]}</span> '
                 f"{'' if alone else shorten(plain(group), 18)}"
-                for at, group in enumerate(groups)
+                for group in groups
             ],
             "range": [len(groups) - 0.5, -0.5],
             "showgrid": False,
@@ -262,7 +273,7 @@ def _lay_out(
                "range": [-0.02 * end, 1.02 * end], "showline": True, "tickformat": ",.4~g",
                "title_standoff": 4},
         yaxis={"domain": [1 - _CURVES / whole, 1], "range": [0, 1.02], "tickformat": ".0%",
-               "title": f"customers who have not {event} (%)"},
+               "title": f"customers who have not {shorten(event, 24)} (%)"},
 showlegend=False,  # the rows of the number at risk are the key
     )  # fmt: skip
     figure.layout.yaxis2.domain = [0, table / whole]
@@ -272,9 +283,8 @@ showlegend=False,  # the rows of the number at risk are the key
     )  # fmt: skip
 
 
-def _description(
-    groups: Mapping[str, pd.DataFrame], time: str, unit: str, event: str, customers: int
-) -> str:
+def _reading(groups: Mapping[str, pd.DataFrame], time: str, unit: str, event: str) -> str:
+    """Medians in plain language."""
     single = unit.removesuffix("s")
     alone = list(groups) == ["all"]
     halves, rest = [], []
@@ -288,8 +298,4 @@ def _description(
             rest.append(f"{left:.0%}{who} had not by {single} {end:,.4g}, the last seen")
     readings = [f"Half had {event} by {', '.join(halves)}"] if halves else []
     readings += rest
-    return (
-        f"Share of {customers:,} customers who have not {event}, by {unit}. "
-        + "; ".join(readings)
-        + "."
-    )
+    return "; ".join(readings) + "."

@@ -81,12 +81,13 @@ def sankey(
     nodes = _place(_nodes(shown))
     figure = go.Figure(_trace(shown, nodes, colours or {}))
     _head_columns(figure, nodes)
-    heading, subtitle, description = _texts(flows, shown)
+    heading, subtitle, what, largest = _texts(flows, shown)
     return dress(
         figure,
         title=title or heading,
         subtitle=subtitle,
-        description=description,
+        description=f"{what} {largest}",
+        reading=largest,
         height=int(nodes.attrs["height"]),
         above=30,
         theme=theme,
@@ -242,8 +243,8 @@ def _anchor(nodes: pd.DataFrame) -> str | None:
     return str(middle.iloc[0]) if len(middle) == 1 else None
 
 
-def _texts(flows: pd.DataFrame, shown: pd.DataFrame) -> tuple[str, str, str]:
-    """Title, subtitle and description."""
+def _texts(flows: pd.DataFrame, shown: pd.DataFrame) -> tuple[str, str, str, str]:
+    """Title, subtitle, what is shown, and its largest move."""
     anchor = _anchor(_nodes(shown))
     if anchor is not None:
         base = flows.loc[flows["step"] == 0, "journeys"].sum() or shown["journeys"].max()
@@ -254,7 +255,10 @@ def _texts(flows: pd.DataFrame, shown: pd.DataFrame) -> tuple[str, str, str]:
         steps = int(shown["step"].max()) + 1
         heading = f"How customers move through their first {steps} steps"
         what = f"How {base:,} journeys move through their first {steps} steps."
-    top = shown.loc[shown["journeys"].idxmax()]
+    # A bundle is many moves; the largest single one tells more.
+    named = shown[(shown[["from_touchpoint", "to_touchpoint"]] != "(other)").all(axis=1)]
+    moves = named if len(named) else shown
+    top = moves.loc[moves["journeys"].idxmax()]
     largest = (
         f"The largest move is from {plain(top['from_touchpoint'])} to "
         f"{plain(top['to_touchpoint'])}: {top['journeys']:,} journeys, "
@@ -264,4 +268,4 @@ def _texts(flows: pd.DataFrame, shown: pd.DataFrame) -> tuple[str, str, str]:
     hidden = 1 - shown["journeys"].sum() / flows["journeys"].sum()
     if hidden > 0:
         subtitle += f"; small moves, {hidden:.1%} of all, are not drawn"
-    return heading, subtitle, f"{what} {largest}"
+    return heading, subtitle, what, largest

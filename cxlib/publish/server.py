@@ -24,7 +24,7 @@ _UNUSED = [
     "@voila-dashboards/jupyterlab-preview",
     "@voila-dashboards/widgets-manager7",
 ]
-_IDLE_SECONDS = 3_600
+_ALONE_SECONDS = 600
 _RENEW_MILLISECONDS = 5_000
 
 
@@ -99,7 +99,7 @@ def serve_dashboards(
     Notes
     -----
     Only this machine can connect, and nobody needs to log in: to show dashboards to others, put a
-    proxy with a login before it. A kernel that nobody uses for an hour is ended.
+    proxy with a login before it. A page that nobody looks at for an hour ends its session.
 
     Examples
     --------
@@ -171,8 +171,10 @@ def _settings(folder: Path, port: int, open_browser: bool, preheat: bool) -> Any
         resources={"cxlib": {"plotly": "voila/cxlib/plotly.min.js"}},
         file_allowlist=[],
     )
+    # Kernels whose page is gone without a word; a page that is left says so, and one that nobody
+    # looks at for an hour ends its own.
     settings.MappingKernelManager = Config(
-        cull_idle_timeout=_IDLE_SECONDS, cull_interval=120, cull_connected=True
+        cull_idle_timeout=_ALONE_SECONDS, cull_interval=60, cull_connected=False
     )
     # A page that was given away is made anew when its viewer has loaded it.
     settings.VoilaKernelManager = Config(fill_delay=3)
@@ -185,12 +187,21 @@ def _settings(folder: Path, port: int, open_browser: bool, preheat: bool) -> Any
 
 
 def _voila() -> type[Any]:
-    """Voilà with three additions; made here, because importing it takes a second."""
+    """Voilà with a few additions; made here, because importing it takes a second."""
     import plotly
     from jupyter_server.utils import url_path_join
     from tornado.ioloop import PeriodicCallback
     from tornado.web import StaticFileHandler
     from voila.app import Voila  # type: ignore[import-untyped]
+    from voila.tornado.handler import TornadoVoilaHandler  # type: ignore[import-untyped]
+
+    class Page(TornadoVoilaHandler):
+        """A dashboard that may end its kernel when its viewer leaves."""
+
+        async def get(self, path: str | None = None) -> None:
+            # Reading the token sets its cookie, without which the server refuses to end the kernel.
+            _ = self.xsrf_token
+            await super().get(path)
 
     class Dashboards(Voila):
         """Serves plotly.js, knows the dashboards' titles, and makes pages anew for new data."""
@@ -203,7 +214,11 @@ def _voila() -> type[Any]:
         def init_handlers(self) -> Any:
             script = Path(plotly.__file__).parent / "package_data"
             path = url_path_join(self.server_url, r"/voila/cxlib/(plotly\.min\.js)")
-            return [(path, StaticFileHandler, {"path": str(script)}), *super().init_handlers()]
+            handlers = [
+                (rule[0], Page, *rule[2:]) if rule[1] is TornadoVoilaHandler else rule
+                for rule in super().init_handlers()
+            ]
+            return [(path, StaticFileHandler, {"path": str(script)}), *handlers]
 
         def listen(self) -> None:
             self.snapshot = _current()

@@ -175,7 +175,7 @@ def _table(frame: pd.DataFrame) -> dict[str, Any]:
 
 def _kind(name: object, values: pd.Series) -> str:
     if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
-        return "text"
+        return "name" if str(name).endswith("touchpoint") else "text"
     if pd.api.types.is_integer_dtype(values):
         return "integer"
     within = values.dropna().between(0, 1).all()

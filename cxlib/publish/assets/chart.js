@@ -116,17 +116,23 @@ const NUMBERS = {
   share: new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 }),
   number: new Intl.NumberFormat("en", { maximumSignificantDigits: 4 }),
 };
+const RESERVED = {
+  "(start)": "journey began", "(end)": "journey ended", "(open)": "still open", "(other)": "other",
+  "(none)": "not known",
+};
 function cell(value, kind) {
   if (value == null) return "–";
+  if (value in RESERVED) return RESERVED[value];
+  if (kind === "name") return value.replaceAll("_", " ");
   return kind in NUMBERS ? NUMBERS[kind].format(value) : String(value);
 }
 
 function tableOf(table) {
   const head = make("tr", {}, ...table.columns.map(({ label, kind }) =>
-    make("th", { scope: "col", class: kind === "text" ? false : "cx-number" }, label)));
+    make("th", { scope: "col", class: kind in NUMBERS && "cx-number" }, label)));
   const body = table.rows.slice(0, 200).map((row) => make("tr", {}, ...row.map((value, at) => {
     const { kind } = table.columns[at];
-    return make("td", { class: kind === "text" ? false : "cx-number" }, cell(value, kind));
+    return make("td", { class: kind in NUMBERS && "cx-number" }, cell(value, kind));
   })));
   return make("table", {}, make("thead", {}, head), make("tbody", {}, ...body));
 }
@@ -134,7 +140,7 @@ function tableOf(table) {
 function csvOf(table) {
   const quote = (value, kind) => {
     let text = value == null ? "" : String(value);
-    if (kind === "text" && /^[=+\-@\t\r]/.test(text)) text = "'" + text; // not a formula
+    if (!(kind in NUMBERS) && /^[=+\-@\t\r]/.test(text)) text = "'" + text; // not a formula
     return /[",\n\r]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
   };
   const lines = [table.columns.map(({ name }) => quote(name, "text")),
@@ -188,7 +194,7 @@ function render({ model, el }) {
     title.textContent = heading.text ?? "";
     subtitle.textContent = heading.subtitle?.text ?? "";
     plot.setAttribute("aria-label", `${heading.text ?? "Chart"}. ${meta.description ?? ""}`);
-    reading.textContent = meta.empty ? "" : meta.description ?? "";
+    reading.textContent = meta.empty ? "" : meta.reading ?? meta.description ?? "";
     notes.replaceChildren(...(state.notes ?? []).map((note) => make("li", {}, note)));
     details.hidden = csv.hidden = !state.table?.rows.length;
     png.hidden = Boolean(meta.empty);

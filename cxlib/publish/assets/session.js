@@ -1,6 +1,7 @@
 // The page's link to its kernel: filters in the address, and a word when the session has ended.
 
 const EVERY = 20_000; // milliseconds between two signs of life
+const ASLEEP = 3_600_000; // a page that nobody looks at for so long gives its kernel back
 const PATIENCE = 45_000; // a long computation delays an answer, and is no end
 
 function render({ model, el }) {
@@ -22,6 +23,7 @@ function render({ model, el }) {
 
   let heard = Date.now();
   let ended = false;
+  let hidden = null; // since when nobody has looked
   let lost = null; // the notice while the server does not answer
   const config = () => {
     try { return JSON.parse(document.getElementById("jupyter-config-data")?.textContent ?? "{}"); } catch { return {}; }
@@ -52,9 +54,18 @@ function render({ model, el }) {
 
   model.on("msg:custom", (message) => { if (message?.type === "pong") heard = Date.now(); });
   async function beat() {
-    // A page that nobody looks at may fall asleep; its kernel is then ended by the server.
-    if (ended || document.visibilityState !== "visible") { heard = Date.now(); return; }
+    if (ended) return;
     const { baseUrl = "/", kernelId } = config();
+    if (document.visibilityState !== "visible") {
+      heard = Date.now();
+      hidden ??= Date.now();
+      if (Date.now() - hidden < ASLEEP) return;
+      const token = document.cookie.match(/\b_xsrf=([^;]*)/)?.[1] ?? "";
+      const headers = { "X-XSRFToken": token };
+      await fetch(`${baseUrl}voila/api/shutdown/${kernelId}`, { method: "POST", headers }).catch(() => {});
+      return end();
+    }
+    hidden = null;
     try {
       const answer = await fetch(`${baseUrl}api/kernels/${kernelId}`, { cache: "no-store" });
       lost?.remove();

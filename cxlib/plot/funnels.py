@@ -1,0 +1,202 @@
+"""The chart of a funnel."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from cxlib.errors import CxError
+from cxlib.plot.canvas import blank, dress, need_columns, plain, shorten
+
+__all__ = ["funnel"]
+
+_COLUMNS = (
+    "step", "touchpoint", "entering", "reached", "dropped", "open", "n", "entry_conversion_rate",
+    "entry_lower", "entry_upper", "step_conversion_rate", "lower", "upper", "median_step_hours",
+)  # fmt: skip
+_REACHED, _OPEN = "#0072b2", "#98a2ae"
+
+
+def funnel(frame: pd.DataFrame, *, title: str | None = None, theme: str = "light") -> go.Figure:
+    """Bars of how many of those who entered get to each step, with those still on the way apart.
+
+    Parameters
+    ----------
+    frame
+        What ``cxlib.funnel`` returns, for one group and one period: one row per step.
+    title
+        In place of the title that says what is shown.
+    theme
+        ``"light"`` or ``"dark"``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        One row per step: how many reached it, as a share of those who entered, and the share of
+        the step before in words. Grey is who stands before the step with the window still open.
+        The dot is the rate with its 95 % interval: where windows are open, it is an estimate and
+        lies beyond the bar.
+
+    Raises
+    ------
+    CxError
+        When a column is missing, or the frame holds several groups.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({
+    ...     "step": [1, 2], "touchpoint": ["signed_up", "paid_invoice"], "entering": [120, 100],
+    ...     "reached": [100, 40], "dropped": [20, 60], "open": [0, 0], "n": [120, 100],
+    ...     "entry_conversion_rate": [1.0, 0.4], "entry_lower": [0.96, 0.31],
+    ...     "entry_upper": [1.0, 0.5], "step_conversion_rate": [0.83, 0.4],
+    ...     "lower": [0.76, 0.31], "upper": [0.89, 0.5], "median_step_hours": [None, 30.0]})
+    >>> funnel(frame).layout.meta["description"]
+    'Funnel from signed up to paid invoice: 40 of 100 who entered got to the end (40.0%, 95%
+    interval 31.0% to 50.0%). The largest loss is before paid invoice, where 60 dropped out.'
+    """
+    need_columns(frame, _COLUMNS, "funnel")
+    if frame["step"].duplicated().any():
+        raise CxError(
+            "the frame holds several groups, and a funnel chart shows one; "
+            "keep one before plotting, for example frame[frame['segment'] == 'loyal']"
+        )
+    heading = title or "How far they get"
+    rows = frame.sort_values("step", ignore_index=True)
+    if rows.empty or not (entered := int(rows["reached"].iloc[0])):
+        return blank(heading, "Nobody entered this funnel in this selection.", theme=theme)
+    figure = go.Figure([_reached(rows, entered), *_open(rows, entered), _rates(rows)])
+    for place, row in rows.iterrows():
+        figure.add_annotation(
+            x=0, y=place, yshift=23, xanchor="left", yanchor="middle", align="left",
+            showarrow=False, text=_label(row, entered), font_size=12,
+        )  # fmt: skip
+    figure.update_layout(
+        barmode="stack",
+        bargap=0.58,
+        hovermode="closest",
+        xaxis={"title": "of those who entered (%)", "tickformat": ".0%", "range": [0, 1.03],
+               "nticks": 6},
+        yaxis={"autorange": False, "range": [len(rows) - 0.55, -0.75], "visible": False},
+        legend={"orientation": "h", "x": 0, "y": -64 / (58 * len(rows)), "yanchor": "top",
+                "itemclick": False, "itemdoubleclick": False, "traceorder": "normal"},
+        margin={"b": 112},
+    )  # fmt: skip
+    reading = _reading(rows, entered)
+    first, last = (plain(rows["touchpoint"].iloc[at]) for at in (0, -1))
+    return dress(
+        figure,
+        title=heading,
+        subtitle=_subtitle(rows, entered),
+        description=f"Funnel from {first} to {last}: {reading}",
+        reading=reading[:1].upper() + reading[1:],
+        height=84 + 112 + 58 * len(rows),
+        theme=theme,
+    )
+
+
+def _reached(rows: pd.DataFrame, entered: int) -> go.Bar:
+    return go.Bar(
+        y=list(range(len(rows))),
+        x=(rows["reached"] / entered).tolist(),
+        orientation="h",
+        marker={"color": _REACHED, "line": {"width": 0}},
+        name="reached",
+        customdata=_facts(rows),
+        hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]:,} reached it<br>"
+        "%{customdata[2]:,} dropped out before it, %{customdata[3]:,} are still on the way<br>"
+        "%{customdata[4]} of the step before (95% interval %{customdata[5]}), n %{customdata[6]:,}"
+        "<br>%{customdata[7]}<extra></extra>",
+    )
+
+
+def _open(rows: pd.DataFrame, entered: int) -> list[go.Bar]:
+    if not rows["open"].any():
+        return []
+    return [
+        go.Bar(
+            y=list(range(len(rows))),
+            x=(rows["open"] / entered).tolist(),
+            orientation="h",
+            marker={"color": _OPEN, "line": {"width": 0}},
+            name="still on the way",
+            customdata=[[int(n)] for n in rows["open"]],
+            hovertemplate="%{customdata[0]:,} still on the way: the window goes on<extra></extra>",
+        )
+    ]
+
+
+def _rates(rows: pd.DataFrame) -> go.Scatter:
+    """The rate of those who entered, which is not the bar where windows are open."""
+    shown = rows[(rows.index > 0) & rows["entry_lower"].notna()]
+    rate = shown["entry_conversion_rate"]
+    return go.Scatter(
+        x=rate.tolist(),
+        y=shown.index.tolist(),
+        mode="markers",
+        marker={"color": "#e69f00", "size": 8, "line": {"color": "#1f2733", "width": 1}},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": (shown["entry_upper"] - rate).clip(lower=0).tolist(),
+            "arrayminus": (rate - shown["entry_lower"]).clip(lower=0).tolist(),
+            "thickness": 1.4,
+            "width": 4,
+        },
+        name="rate with 95% interval",
+        hovertemplate="%{x:.1%} of those who entered<extra></extra>",
+    )
+
+
+def _label(row: pd.Series, entered: int) -> str:
+    name = f"<b>{shorten(plain(row['touchpoint']), 24)}</b>"
+    if row["step"] == 1:
+        return f"{name}  {row['reached']:,} entered"
+    text = f"{name}  {row['reached']:,}"
+    if pd.notna(row["entry_conversion_rate"]):
+        text += f" · {row['entry_conversion_rate']:.0%}"
+    if row["step"] > 2 and pd.notna(row["step_conversion_rate"]):
+        text += f" · {row['step_conversion_rate']:.0%} of previous"
+    return text
+
+
+def _facts(rows: pd.DataFrame) -> list[list[object]]:
+    facts = []
+    for row in rows.itertuples():
+        interval = "not known" if pd.isna(row.lower) else f"{row.lower:.1%} to {row.upper:.1%}"
+        rate = "share not known" if pd.isna(row.step_conversion_rate) else None
+        wait = "" if pd.isna(row.median_step_hours) else f"half within {_span(row.median_step_hours)}"
+        facts.append(
+            [
+                *(plain(row.touchpoint), int(row.reached), int(row.dropped), int(row.open)),
+                *(rate or f"{row.step_conversion_rate:.1%}", interval, int(row.n), wait),
+            ]
+        )
+    return facts
+
+
+def _span(hours: float) -> str:
+    return f"{hours / 24:,.1f} days" if hours >= 48 else f"{hours:,.1f} hours"
+
+
+def _subtitle(rows: pd.DataFrame, entered: int) -> str:
+    text = f"{entered:,} entered"
+    waiting = int(rows["open"].sum())
+    return text + (f"; {waiting:,} still on the way" if waiting else "")
+
+
+def _reading(rows: pd.DataFrame, entered: int) -> str:
+    last = rows.iloc[-1]
+    text = f"{last['reached']:,} of {entered:,} who entered got to the end"
+    if pd.notna(last["entry_lower"]):
+        text += (
+            f" ({last['entry_conversion_rate']:.1%}, 95% interval "
+            f"{last['entry_lower']:.1%} to {last['entry_upper']:.1%})"
+        )
+    losses = rows.iloc[1:]
+    worst = losses.loc[losses["dropped"].idxmax()]
+    if worst["dropped"]:
+        text += (
+            f". The largest loss is before {plain(worst['touchpoint'])}, "
+            f"where {worst['dropped']:,} dropped out"
+        )
+    if waiting := int(rows["open"].sum()):
+        text += f"; {waiting:,} are still on the way"
+    return text + "."
