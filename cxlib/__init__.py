@@ -32,6 +32,7 @@ _HOME = {
     "add_total": "cxlib.journeys.related",
     "flows": "cxlib.journeys.paths",
     "transitions": "cxlib.journeys.paths",
+    "step_matrix": "cxlib.journeys.steps",
     "dropoff": "cxlib.journeys.funnels",
     "summary": "cxlib.journeys.overview",
     "time_to_event": "cxlib.models.outcomes",
