@@ -26,6 +26,9 @@ _THIN = 10
 """Events below which an estimate leans on its starting values: Peduzzi et al. (1995), Journal of
 Clinical Epidemiology 48, 1503-1510."""
 
+_SAME = 0.999
+"""Rank correlation with the duration that no fact of the start has."""
+
 _GONE = 1e-6
 """Share of its information that a direction keeps when no finite coefficient fits."""
 
@@ -138,7 +141,7 @@ def check_durations_are_not_covariates(rows: Rows, duration: str) -> None:
     Raises
     ------
     CxError
-        When all who have the same duration have the same value.
+        When all who have the same duration have the same value, or values rise with it.
     """
     exits, place = np.unique(rows.exit, return_inverse=True)
     if len(exits) < 20 and rows.n.sum() < 2 * len(exits):
@@ -151,12 +154,23 @@ def check_durations_are_not_covariates(rows: Rows, duration: str) -> None:
         steps = np.diff(lowest)
         one_each = (lowest == highest).all() and len(np.unique(codes)) > 1
         monotone = (steps >= 0).all() or (steps <= 0).all()
-        if one_each and (monotone or rows.n.sum() >= 2 * len(exits)) and len(exits) >= 5:
+        one_each &= monotone or rows.n.sum() >= 2 * len(exits)
+        if (one_each and len(exits) >= 5) or _rise_together(codes, rows):
             raise CxError(
                 f"the covariate {name!r} is a function of {duration!r}: whoever has the same "
-                "duration has the same value, so that it is known only after the end; leave it "
-                "out, or use its value at the start"
+                "duration has the same value, or nearly, so that it is known only after the end; "
+                "leave it out, or use its value at the start"
             )
+
+
+def _rise_together(codes: Array, rows: Rows) -> bool:
+    """Whether a number and the duration have the same order, but for noise."""
+    # Rows with an entry may be intervals: what grows with time is no fact of their end.
+    if len(codes) < 20 or np.isfinite(rows.entry).any():
+        return False
+    ranks = np.stack([pd.Series(values).rank().to_numpy() for values in (codes, rows.exit)])
+    spread = np.cov(ranks, aweights=rows.n)
+    return bool(abs(spread[0, 1]) > _SAME * np.sqrt(spread[0, 0] * spread[1, 1]) > 0)
 
 
 def _ordered(rows: Rows, name: str) -> Array:

@@ -175,7 +175,7 @@ def _fit(
     z = (x - centre) / scale
     start = sets.evaluate(z, np.zeros(z.shape[1]))
     check_collinear(start.information, terms.coefficients, bool(columns.strata))
-    b, end, steps = _climb(sets, z, start)
+    b, end, steps = _climb(sets, z, start, terms.coefficients)
     check_separation(start, end, terms.coefficients)
     for weakness in weaknesses(sets, terms, x.shape[1]):
         # Up to the caller of the public function.
@@ -201,13 +201,15 @@ def _fit(
     return Cox.of(fitted)
 
 
-def _climb(sets: RiskSets, z: Array, start: Curvature) -> tuple[Array, Curvature, int]:
+def _climb(
+    sets: RiskSets, z: Array, start: Curvature, names: list[str]
+) -> tuple[Array, Curvature, int]:
     """Newton's method from 0; a step that lowers the likelihood is halved."""
     b, at = np.zeros(z.shape[1]), start
     for step_number in range(1, _STEPS + 1):
         try:
-            step = linalg.solve(at.information, at.gradient, assume_a="sym")
-        except (linalg.LinAlgError, ValueError):
+            step = np.linalg.solve(at.information, at.gradient)
+        except np.linalg.LinAlgError:
             break
         promised = float(at.gradient @ step)
         if promised < 0 or not np.isfinite(promised):
@@ -215,9 +217,10 @@ def _climb(sets: RiskSets, z: Array, start: Curvature) -> tuple[Array, Curvature
         tolerance = 1e-13 * abs(at.loglik)
         for _ in range(30):
             # A mean of risks that overflows is no number, which no comparison lets pass.
-            with np.errstate(invalid="ignore", over="ignore"):
+            with np.errstate(all="ignore"):
                 tried = sets.evaluate(z, b + step)
-            if tried.loglik >= at.loglik - tolerance:
+            finite = np.isfinite(tried.information).all()
+            if finite and tried.loglik >= at.loglik - tolerance:
                 break
             step = step / 2
         else:
@@ -226,6 +229,7 @@ def _climb(sets: RiskSets, z: Array, start: Curvature) -> tuple[Array, Curvature
         # In units of the standard error: the square of what is left is not seen in any digit.
         if promised < 1e-8:
             return b, at, step_number
+    check_separation(start, at, names)
     raise CxError(
         f"no maximum of the likelihood was found in {_STEPS} Newton steps from 0 with up to 30 "
         f"halvings each (log-likelihood {at.loglik:.6g}, gradient up to "

@@ -80,8 +80,7 @@ def summary_of(fitted: Fitted) -> pd.DataFrame:
     z = beta / error
     x = terms.matrix(rows.patterns)
     # Of a number everybody has a value; of a level only who is in it.
-    of_level = np.array(["=" in name for name in terms.coefficients])
-    has = np.where(of_level, x != 0, True)
+    has = np.where(_is_level(terms), x != 0, True)
     with np.errstate(over="ignore"):
         ratios = {
             "hazard_ratio": np.exp(beta),
@@ -99,24 +98,31 @@ def summary_of(fitted: Fitted) -> pd.DataFrame:
             "p_value": special.erfc(np.abs(z) / np.sqrt(2)),
             "n": (rows.n_patterns @ has).astype("int64"),
             "events": (rows.event_patterns @ has).astype("int64"),
-            "association": [
-                _in_words(name, ratio, terms)
-                for name, ratio in zip(terms.coefficients, np.exp(beta), strict=True)
-            ],
+            "association": _in_words(terms, ratios["hazard_ratio"], fitted.columns.cause),
         }
     )
 
 
-def _in_words(name: str, ratio: float, terms: Terms) -> str:
-    if ":" in name:
-        return f"ratio of hazard ratios {ratio:.3g}, an association that depends on the other"
-    column = name.partition("=")[0]
-    against = (
-        f"than at {column}={terms.reference[column]}" if "=" in name else f"per unit of {name}"
-    )
-    change = 100 * (ratio - 1)
-    side = "higher" if change > 0 else "lower"
-    return f"associated with a rate {abs(change):.1f} % {side} {against}"
+def _is_level(terms: Terms) -> NDArray[np.bool_]:
+    """Whether each coefficient is that of a level, or of a product with one."""
+    levels = [any(part in terms.levels for part in name.split(":")) for name in terms.names]
+    return np.array(levels)[terms.term_of]
+
+
+def _in_words(terms: Terms, ratios: Array, cause: object) -> list[str]:
+    rate = "a rate" if cause is None else f"a rate of {cause!r}"
+    words = []
+    for name, place, ratio in zip(terms.coefficients, terms.term_of, ratios, strict=True):
+        term = terms.names[place]
+        if ":" in term:
+            words.append(f"associated with a ratio {ratio:.3g} times as high, per unit of {name}")
+            continue
+        change = 100 * (ratio - 1)
+        side = "higher" if change > 0 else "lower"
+        levelled = term in terms.levels
+        against = f"than at {term}={terms.reference[term]}" if levelled else f"per unit of {term}"
+        words.append(f"associated with {rate} {abs(change):.1f} % {side} {against}")
+    return words
 
 
 def tests_of(fitted: Fitted) -> pd.DataFrame:

@@ -229,11 +229,14 @@ class Cox:
         hazard, mean = sets.so_far(end.hazard)[slot], sets.so_far(end.hazard_mean)[slot]
         variance = sets.so_far(end.hazard_variance)[slot]
         risk = np.exp(z @ fitted.b)[:, None]
-        # The last slot holds -inf for "before any event": nothing has happened there.
-        away = z[:, None, :] * hazard[None, :, None] - mean[None]
-        spread = variance + np.einsum("itp,pq,itq->it", away, fitted.chosen, away)
+        # (z hazard - mean)' V (z hazard - mean), multiplied out: no array of three dimensions.
+        weighted = z @ fitted.chosen
+        spread = (weighted * z).sum(axis=1)[:, None] * hazard**2 - 2 * hazard * (weighted @ mean.T)
+        spread = spread + ((mean @ fitted.chosen) * mean).sum(axis=1) + variance
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = special.ndtri(0.5 + fitted.confidence / 2) * np.sqrt(spread) / hazard
+            ratio = (
+                special.ndtri(0.5 + fitted.confidence / 2) * np.sqrt(np.maximum(spread, 0)) / hazard
+            )
         ratio = np.where(hazard > 0, ratio, 0.0)
         survival = [np.exp(-risk * hazard * np.exp(k * ratio)) for k in (0, 1, -1)]
         return np.stack(survival)

@@ -89,6 +89,8 @@ def check_table(table: pd.DataFrame, columns: Columns) -> None:
     for name in named:
         if name not in table.columns:
             raise unknown_name("column", name, table.columns, "in the table")
+    if not len(table):
+        raise CxError("the table has no rows; check the filters")
     own = [columns.duration, columns.event, columns.entry, columns.cluster, columns.weights]
     if both := [name for name in columns.covariates if name in own]:
         raise CxError(
@@ -109,6 +111,9 @@ def check_table(table: pd.DataFrame, columns: Columns) -> None:
             "rows, or give a missing level a name such as 'unknown'"
         )
     _check_times(table, columns)
+    for name in columns.covariates:
+        if pd.api.types.is_float_dtype(table[name]) and np.isinf(table[name]).any():
+            raise CxError(f"the covariate {name!r} is infinite in some rows; cap it or drop them")
     if columns.weights:
         n = table[columns.weights]
         if not pd.api.types.is_numeric_dtype(n) or (n < 0).any() or (n != n.round()).any():
@@ -116,8 +121,6 @@ def check_table(table: pd.DataFrame, columns: Columns) -> None:
                 f"the column {columns.weights!r} must hold whole numbers of customers; "
                 "a weight that is no count has no place here"
             )
-    if not len(table):
-        raise CxError("the table has no rows; check the filters")
 
 
 def _check_times(table: pd.DataFrame, columns: Columns) -> None:
@@ -183,6 +186,8 @@ def count_rows(table: pd.DataFrame, columns: Columns) -> Rows:
     CxError
         When nobody ended, or the cause is unknown.
     """
+    if columns.weights:
+        table = table[table[columns.weights] > 0]
     pattern, patterns = _codes(table, columns.covariates)
     stratum, strata = _codes(table, columns.strata)
     entry = table[columns.entry].to_numpy("float64") if columns.entry else np.zeros(len(table))
@@ -198,13 +203,13 @@ def count_rows(table: pd.DataFrame, columns: Columns) -> Rows:
     )
     if columns.cluster:
         frame["cluster"] = pd.factorize(table[columns.cluster])[0]
-    if not frame["n"].where(frame["event"], 0).sum():
+    if not frame["event"].any():
         raise CxError(
             f"nobody ended: all {frame['n'].sum():,.0f} customers are censored; "
             "follow them for longer, or check the column of the event"
         )
     keys = [name for name in frame.columns if name != "n"]
-    counted = frame[frame["n"] > 0].groupby(keys, as_index=False, sort=False)
+    counted = frame.groupby(keys, as_index=False, sort=False)
     frame = counted.agg({"n": "sum"})
     return Rows(
         pattern=frame["pattern"].to_numpy("int64"),

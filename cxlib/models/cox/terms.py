@@ -17,6 +17,10 @@ __all__ = ["Terms", "read_terms"]
 Array = NDArray[np.float64]
 
 
+_LEVELS = 100
+"""Levels beyond which a column is an identity rather than a covariate."""
+
+
 @dataclass(frozen=True)
 class Terms:
     """How covariates become numbers.
@@ -119,7 +123,7 @@ def read_terms(
     Raises
     ------
     CxError
-        For a reference of an unknown column or level, and a column with one level.
+        For a reference of an unknown column or level, and a column with one level or over 100.
     """
     columns = _columns(covariates)
     given = dict(reference or {})
@@ -138,6 +142,11 @@ def read_terms(
         first = given.get(column, counts.index[0])
         if first not in found:
             raise unknown_name("level", first, found, f"of {column!r}")
+        if len(found) > _LEVELS:
+            raise CxError(
+                f"the covariate {column!r} has {len(found):,} levels, such as {first!r}, and the "
+                f"most is {_LEVELS}; group them, or take it as strata or cluster"
+            )
         if len(found) < 2:
             raise CxError(f"the covariate {column!r} has one level, {first!r}; leave it out")
         levels[column] = [first, *[level for level in found if level != first]]
