@@ -27,12 +27,12 @@ def test_a_table_may_have_more_columns_than_its_contract():
 
 
 def test_a_missing_column_is_named_with_those_that_exist():
-    with pytest.raises(CxError, match="has no column 'events' .it has 'customer_id'"):
+    with pytest.raises(CxError, match=r"no column .events. \(it has .customer_id."):
         check_contract(customers().drop("events"), "customers")
 
 
 def test_a_wrong_type_is_named_with_the_right_one():
-    with pytest.raises(CxError, match="column 'events' .* is string, and must be int64"):
+    with pytest.raises(CxError, match=r"column .events. .* is string, and must be int64"):
         check_contract(customers(events=["2", "0"]), "customers")
 
 
