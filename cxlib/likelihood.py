@@ -23,7 +23,7 @@ _FURTHEST = 12.0
 _STEP = 1e-3
 """Of the differences, on the log scale: rounding adds about 1e-9 to a second derivative."""
 
-_GAIN = 1e-5
+_GAIN = 1e-7
 """Log-likelihood still to be gained below which a maximum is found."""
 
 
@@ -201,8 +201,8 @@ def maximize(
     -----
     Quasi-Newton (L-BFGS-B) steps on the logarithms of the parameters, then Newton steps with a
     Hessian by central differences. A maximum is found where the Hessian is negative definite and
-    a further Newton step would add less than 0.00001 to the log-likelihood, so that the answer does
-    not depend on how an optimiser chooses to stop.
+    a further Newton step would add less than 0.0000001 to the log-likelihood, so that the answer
+    does not depend on how an optimiser chooses to stop.
 
     Examples
     --------
@@ -223,7 +223,7 @@ def maximize(
 
     found = [_descend(loss, np.log(np.asarray(start, dtype="float64")), n) for start in starts]
     best = min(found, key=lambda end: end.loss)
-    maxima = [end for end in found if end.is_maximum and (end.loss - best.loss) * n < _GAIN]
+    maxima = [end for end in found if end.is_maximum and (end.loss - best.loss) * n < 1e-4]
     # Which start got there does not matter; another may have stopped short on the same ridge.
     best = min(maxima, key=lambda end: end.loss, default=best)
     if not best.is_maximum:

@@ -1,0 +1,1 @@
+"""Value: how often customers without a contract buy, whether they still do, and their worth."""
