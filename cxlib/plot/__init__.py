@@ -6,6 +6,7 @@ Every figure carries a sentence for readers who cannot see it in
 
 from cxlib.plot.bars import dropoff
 from cxlib.plot.curves import survival
+from cxlib.plot.funnels import funnel
 from cxlib.plot.matrix import transitions
 from cxlib.plot.ribbons import sankey
 from cxlib.plot.steps import step_matrix
@@ -14,6 +15,7 @@ from cxlib.plot.template import figure_template, touchpoint_colour, touchpoint_c
 __all__ = [
     "dropoff",
     "figure_template",
+    "funnel",
     "sankey",
     "step_matrix",
     "survival",

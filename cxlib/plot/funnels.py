@@ -62,7 +62,7 @@ def funnel(frame: pd.DataFrame, *, title: str | None = None, theme: str = "light
     rows = frame.sort_values("step", ignore_index=True)
     if rows.empty or not (entered := int(rows["reached"].iloc[0])):
         return blank(heading, "Nobody entered this funnel in this selection.", theme=theme)
-    figure = go.Figure([_reached(rows, entered), *_open(rows, entered), _rates(rows)])
+    figure = go.Figure([_reached(rows, entered), *_open(rows, entered), _rates(rows, theme)])
     for place, row in rows.iterrows():
         figure.add_annotation(
             x=0, y=place, yshift=23, xanchor="left", yanchor="middle", align="left",
@@ -123,7 +123,7 @@ def _open(rows: pd.DataFrame, entered: int) -> list[go.Bar]:
     ]
 
 
-def _rates(rows: pd.DataFrame) -> go.Scatter:
+def _rates(rows: pd.DataFrame, theme: str) -> go.Scatter:
     """The rate of those who entered, which is not the bar where windows are open."""
     shown = rows[(rows.index > 0) & rows["entry_lower"].notna()]
     rate = shown["entry_conversion_rate"]
@@ -137,7 +137,8 @@ def _rates(rows: pd.DataFrame) -> go.Scatter:
             "symmetric": False,
             "array": (shown["entry_upper"] - rate).clip(lower=0).tolist(),
             "arrayminus": (rate - shown["entry_lower"]).clip(lower=0).tolist(),
-            "thickness": 1.4,
+            "thickness": 1.6,
+            "color": "#7a4a00" if theme == "light" else "#ffe2a3",
             "width": 4,
         },
         name="rate with 95% interval",
@@ -158,18 +159,22 @@ def _label(row: pd.Series, entered: int) -> str:
 
 
 def _facts(rows: pd.DataFrame) -> list[list[object]]:
-    facts = []
-    for row in rows.itertuples():
-        interval = "not known" if pd.isna(row.lower) else f"{row.lower:.1%} to {row.upper:.1%}"
-        rate = "share not known" if pd.isna(row.step_conversion_rate) else None
-        wait = "" if pd.isna(row.median_step_hours) else f"half within {_span(row.median_step_hours)}"
-        facts.append(
-            [
-                *(plain(row.touchpoint), int(row.reached), int(row.dropped), int(row.open)),
-                *(rate or f"{row.step_conversion_rate:.1%}", interval, int(row.n), wait),
-            ]
-        )
-    return facts
+    """What a reader sees when pointing at a bar, in the order that its text names them."""
+    facts = rows.assign(
+        name=rows["touchpoint"].map(plain),
+        rate=[_share(value) for value in rows["step_conversion_rate"]],
+        interval=[
+            f"{_share(low)} to {_share(high)}" if pd.notna(low) else "not known"
+            for low, high in zip(rows["lower"], rows["upper"], strict=True)
+        ],
+        wait=[f"half within {_span(h)}" if pd.notna(h) else "" for h in rows["median_step_hours"]],
+    )
+    columns = ["name", "reached", "dropped", "open", "rate", "interval", "n", "wait"]
+    return facts[columns].astype(object).to_numpy().tolist()
+
+
+def _share(value: float) -> str:
+    return f"{value:.1%}" if pd.notna(value) else "share not known"
 
 
 def _span(hours: float) -> str:
