@@ -8,14 +8,17 @@ from cxlib.plot.bars import dropoff
 from cxlib.plot.curves import survival
 from cxlib.plot.funnels import funnel
 from cxlib.plot.matrix import transitions
+from cxlib.plot.retention import cohorts, lifecycle
 from cxlib.plot.ribbons import sankey
 from cxlib.plot.steps import step_matrix
 from cxlib.plot.template import figure_template, touchpoint_colour, touchpoint_colours
 
 __all__ = [
+    "cohorts",
     "dropoff",
     "figure_template",
     "funnel",
+    "lifecycle",
     "sankey",
     "step_matrix",
     "survival",
