@@ -51,7 +51,7 @@ def dropoff(
     ...     "n": [100], "dropoff_rate": [0.3], "lower": [0.22], "upper": [0.4],
     ...     "expected": [15.0], "lift": [2.0], "lift_lower": [1.4], "lift_upper": [2.8]})
     >>> dropoff(frame).layout.meta["description"]
-    'Where journeys end: after opened ticket in 30 of 100 visits (30.0%), 2.0 times as often as
+    'Journeys end most often after opened ticket: in 30 of 100 visits (30.0%), 2.0 times as often as
     expected at that point of a journey.'
     """
     need_columns(frame, _COLUMNS, "dropoff")
@@ -90,8 +90,7 @@ def dropoff(
         figure,
         title=heading,
         subtitle=_subtitle(known, rows, always),
-        description=f"Where journeys end: {reading}",
-        reading=reading[:1].upper() + reading[1:],
+        description=reading,
         height=202 + 30 * max(len(rows), 4),
         theme=theme,
     )
@@ -189,7 +188,7 @@ def _subtitle(known: pd.DataFrame, rows: pd.DataFrame, always: list[str]) -> str
 def _reading(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     text = (
-        f"after {plain(first['touchpoint'])} in {first['ended']:,} of "
+        f"Journeys end most often after {plain(first['touchpoint'])}: in {first['ended']:,} of "
         f"{first['n']:,} visits ({first['dropoff_rate']:.1%})"
     )
     if pd.notna(first["lift"]):

@@ -47,7 +47,9 @@ def test_only_the_top_rows_are_shown_and_the_subtitle_says_so():
 
 def test_the_description_reads_the_first_row():
     text = plot.dropoff(dropoff_frame()).layout.meta["description"]
-    assert text.startswith("Where journeys end: after opened ticket in 60 of 100 visits (60.0%)")
+    assert text.startswith(
+        "Journeys end most often after opened ticket: in 60 of 100 visits (60.0%)"
+    )
     assert "3.0 times as often as expected" in text
 
 

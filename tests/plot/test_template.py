@@ -71,11 +71,17 @@ def test_a_touchpoint_has_the_same_colour_in_another_process():
     assert plot.touchpoint_colour("opened_ticket") == again
 
 
-def test_touchpoints_of_a_log_are_told_apart_and_order_does_not_matter():
-    names = [f"touchpoint_{n}" for n in range(24)]
+def test_the_24_most_frequent_touchpoints_of_a_log_are_told_apart():
+    names = [f"touchpoint_{n}" for n in range(40)]
     colours = plot.touchpoint_colours(names)
-    assert len(set(colours.values())) == 24
-    assert plot.touchpoint_colours(reversed(names)) == colours
+    assert len({colours[name] for name in names[:24]}) == 24
+
+
+def test_the_most_frequent_touchpoint_keeps_its_own_colour():
+    names = [f"touchpoint_{n}" for n in range(40)]
+    for first in names:
+        colours = plot.touchpoint_colours([first, *names])
+        assert colours[first] == plot.touchpoint_colour(first)
 
 
 def test_more_touchpoints_than_colours_share_them():

@@ -161,6 +161,7 @@ function render({ model, el }) {
   const subtitle = make("p", { class: "cx-subtitle" });
   const plot = make("div", { class: "cx-plot", role: "img" });
   const scroll = make("div", { class: "cx-scroll", tabindex: "0", role: "region", "aria-labelledby": id }, plot);
+  const hint = make("p", { class: "cx-hint", hidden: true }, "Scroll the chart sideways to see all of it.");
   const message = make("p", { class: "cx-message", role: "status", "aria-live": "polite" });
   const reading = make("p", { class: "cx-reading" });
   const notes = make("ul", { class: "cx-notes" });
@@ -171,7 +172,7 @@ function render({ model, el }) {
   const tools = make("div", { class: "cx-tools" }, png, csv);
   const card = make("section", { class: "cx-card", "aria-labelledby": id },
     make("header", {}, make("div", {}, title, subtitle), tools),
-    message, scroll, reading, notes, details);
+    message, hint, scroll, reading, notes, details);
   el.classList.add("cx-chart");
   el.append(card);
 
@@ -232,7 +233,7 @@ function render({ model, el }) {
     const { data, layout } = forPage(shown, templates[theme()], width);
     await Plotly.react(plot, data, layout, CONFIG);
     if (mine !== turn) return;
-    scroll.classList.toggle("cx-wide", width > scroll.clientWidth + 1);
+    hint.hidden = width <= scroll.clientWidth + 1;
     plot.removeAllListeners?.("plotly_click");
     plot.on("plotly_click", ({ points }) => {
       if (points[0].source === undefined && points[0].node === undefined) pick(points[0].pointNumber);
