@@ -252,3 +252,37 @@ def test_notebooks_are_found_by_path_name_and_short_name(tmp_path: Path) -> None
         find_notebooks(["tow"], folder=tmp_path)
     with pytest.raises(CxError, match="no notebooks in"):
         find_notebooks(folder=tmp_path / "empty")
+
+
+@pytest.mark.browser
+def test_charts_stand_offline_on_any_screen_in_both_themes_and_on_paper(
+    page: Path, chromium: str
+) -> None:
+    from playwright.sync_api import sync_playwright
+
+    size = "const box = document.querySelector('.main-svg').getBoundingClientRect(); "
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        tab = browser.new_page(viewport={"width": 1280, "height": 900})
+        asked, wrong = [], []
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.goto(page.as_uri())
+        tab.wait_for_selector(".main-svg")
+        # A window that changes its size, as a phone that is turned.
+        tab.set_viewport_size({"width": 390, "height": 800})
+        tab.wait_for_function(f"() => {{ {size} return box.width < 700 && box.height > 200 }}")
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        tab.emulate_media(color_scheme="dark")
+        ground = "getComputedStyle(document.querySelector('.main-svg')).backgroundColor"
+        tab.wait_for_function(f"() => {ground} === 'rgb(23, 28, 36)'")
+        # In one go: the browser prints as soon as the event's listeners return.
+        printed = f"dispatchEvent(new Event('beforeprint')); {size}"
+        paper = tab.evaluate(f"(() => {{ {printed} return [{ground}, box.width, box.height] }})()")
+        browser.close()
+    assert wrong == []
+    assert asked == [page.as_uri()]
+    assert paper[0] == "rgb(255, 255, 255)"
+    assert 600 < paper[1] <= 700
+    assert paper[2] > 150

@@ -3,12 +3,14 @@ const wantsDark = matchMedia("(prefers-color-scheme: dark)");
 const isNarrow = matchMedia("(max-width: 56rem)");
 const NUMBER = /^[-−+]?[\d.,]*\s*%?$|^(NaN|NaT|None|<NA>|-?inf)$/;
 const TITLE_HEIGHT = 52; // pixels that cxlib's charts keep for title and subtitle
+const PAPER_WIDTH = 700; // pixels between the margins of A4 and Letter
+const DRAWN_WIDTH = 900; // on which labels of a chart have room; then shrunk to the paper
 const config = {
   responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "",
   modeBarButtonsToRemove: ["lasso2d", "select2d"],
 };
 
-function draw(dark) {
+function draw(dark, printing = false) {
   const templates = JSON.parse(document.getElementById("templates").textContent);
   for (const chart of document.querySelectorAll(".chart")) {
     const figure = JSON.parse(chart.querySelector("script").textContent);
@@ -23,7 +25,11 @@ function draw(dark) {
       layout.height -= TITLE_HEIGHT;
       layout.margin = {...layout.margin, t: (layout.margin?.t ?? 84) - TITLE_HEIGHT};
     }
-    Plotly.react(chart.querySelector(".plot"), figure.data, layout, config);
+    const plot = chart.querySelector(".plot");
+    plot.style.height = `${layout.height ?? 450}px`; // else a resize makes it 0
+    if (printing) layout.width = Math.max(DRAWN_WIDTH, layout.meta?.min_width ?? 0);
+    plot.style.zoom = printing ? PAPER_WIDTH / layout.width : 1;
+    Plotly.react(plot, figure.data, layout, config);
   }
 }
 
@@ -51,6 +57,6 @@ if (document.querySelector(".chart")) {
   draw(wantsDark.matches);
   wantsDark.addEventListener("change", () => draw(wantsDark.matches));
   isNarrow.addEventListener("change", () => draw(wantsDark.matches));
-  addEventListener("beforeprint", () => draw(false));
+  addEventListener("beforeprint", () => draw(false, true));
   addEventListener("afterprint", () => draw(wantsDark.matches));
 }
