@@ -104,6 +104,12 @@ def test_timing_must_be_said(both):
 def test_every_key_of_the_case_is_met(shared, both):
     case = json.loads((shared / "cases/survival/sbg_two_segments/expected.json").read_text())
     close = {"rel": case["rtol_vs_computed"]}
+    models = {
+        (segment, years, kind): fit(terms_of(segment), up_to=int(years.removesuffix("y")))
+        for segment in SURVIVORS
+        for years in ("4y", "7y", "12y")
+        for kind, fit in (("sbg", fit_sbg), ("bdw", fit_bdw))
+    }
     for key, expected in case["expected"].items():
         if "DERL_before_8th" in key:
             at = fit_sbg(both).at(alpha=0.668, beta=3.806)
@@ -113,8 +119,7 @@ def test_every_key_of_the_case_is_met(shared, both):
             assert found == pytest.approx(expected, **close), key
             continue
         segment, years, kind, what = key.split(".", 3)
-        fit = {"sbg": fit_sbg, "bdw": fit_bdw}[kind]
-        model = fit(terms_of(segment), up_to=int(years.removesuffix("y")))
+        model = models[segment, years, kind]
         if what.startswith("alpha"):
             found = values(model)
         elif what == "loglik":
@@ -173,10 +178,10 @@ def simulated_cohorts(seed):
 
 @pytest.mark.parametrize(("fit", "planted"), [(fit_sbg, [0.9, 3.0]), (fit_bdw, [0.9, 3.0, 1.0])])
 def test_cohorts_of_different_ages_recover_what_was_planted(fit, planted):
-    found = [fit(simulated_cohorts(seed)).summary for seed in range(12)]
+    found = [fit(simulated_cohorts(seed)).summary for seed in range(8)]
     covered = sum((each["lower"] < planted) & (each["upper"] > planted) for each in found)
-    # Of 12 intervals of 95 %, 9 or more cover the truth with a probability of 0.998.
-    assert (covered >= 9).all()
+    # Of 8 intervals of 95 %, 6 or more cover the truth with a probability of 0.994.
+    assert (covered >= 6).all()
 
 
 def test_the_interval_covers_and_the_order_of_rows_does_not_matter(both):

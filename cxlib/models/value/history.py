@@ -47,8 +47,8 @@ def purchase_summary(
         Column of the events with the money of a purchase.
     resolution
         Purchases within such a span are one, and times are counted in whole ones, backwards from
-        ``as_of``. A longer one gives fewer rows; for the BG/BB it is the time between
-        opportunities, with a unit of the same length.
+        ``as_of``. A longer one gives fewer rows, and biases rates once customers buy more than
+        once in it; for the BG/BB it is the time between opportunities, with a unit as long.
     per_customer
         One row per customer, as for scoring, and not per history, as for fitting.
 
