@@ -7,7 +7,7 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -154,7 +154,7 @@ def main() -> None:
     """
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
-    warnings.showwarning = _show_warning
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
         # An option of the program is understood before and after the command.
         app([*["--debug"] * debug, *(text for text in arguments if text != "--debug")])
@@ -168,7 +168,14 @@ def main() -> None:
         sys.exit(1)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """One sentence for what the user should know; other libraries' warnings stay out."""
     if issubclass(category, CxWarning):
         from tqdm import tqdm
