@@ -154,7 +154,7 @@ def main() -> None:
     """
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
-    warnings.showwarning = _show_warning  # type: ignore[assignment]
+    warnings.showwarning = _show_warning
     try:
         # An option of the program is understood before and after the command.
         app([*["--debug"] * debug, *(text for text in arguments if text != "--debug")])

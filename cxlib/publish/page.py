@@ -126,7 +126,7 @@ def _style(show_code: bool) -> str:
     style = (_FOLDER / "report.css").read_text("utf-8")
     if not show_code:
         return style
-    from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
+    from pygments.formatters import HtmlFormatter
 
     light = HtmlFormatter(style="default").get_style_defs(".highlight")
     dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
