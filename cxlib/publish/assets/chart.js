@@ -6,7 +6,7 @@ const CONFIG = {
   responsive: false, showTips: false,
   showSendToCloud: false, plotlyServerURL: "", // nothing may leave the page
 };
-const LABEL_FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif";
+const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif";
 
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -61,7 +61,10 @@ async function loadScript(buffer) {
 }
 
 const dark = globalThis.matchMedia("(prefers-color-scheme: dark)");
+const paper = globalThis.matchMedia("print");
+const PAPER_WIDTH = 680; // pixels of A4 and of Letter within their margins
 function theme() {
+  if (paper.matches) return "light";
   const { voila, jpThemeLight } = document.body.dataset;
   if (voila === undefined && jpThemeLight !== undefined) return jpThemeLight === "true" ? "light" : "dark";
   return dark.matches ? "dark" : "light";
@@ -83,7 +86,6 @@ function forPage(figure, template, width) {
 
 const pen = document.createElement("canvas").getContext("2d");
 function cut(text, room) {
-  pen.font = LABEL_FONT;
   if (pen.measureText(text).width <= room) return text;
   let length = text.length;
   while (length > 1 && pen.measureText(text.slice(0, length) + "…").width > room) length -= 1;
@@ -97,7 +99,10 @@ function fitLabels(data, layout) {
     const { x, customdata, thickness } = trace.node;
     const across = layout.width - layout.margin.l - layout.margin.r;
     const columns = [...new Set(x)].sort((a, b) => a - b);
-    pen.font = LABEL_FONT;
+    const gaps = columns.slice(1).map((column, at) => (column - columns[at]) * across);
+    const size = Math.min(...gaps) < 120 ? 10 : 12; // on paper there is less room
+    trace.textfont = { ...trace.textfont, size };
+    pen.font = `${size}px ${FONT}`;
     const widest = columns.map((column) => Math.max(
       ...customdata.map((data, at) => (x[at] === column ? pen.measureText(data[1]).width : 0))));
     const last = columns.length - 1;
@@ -224,7 +229,8 @@ function render({ model, el }) {
 
   async function draw(anew) {
     if (!shown) return;
-    const width = Math.max(Math.floor(scroll.clientWidth), shown.layout.meta?.min_width ?? 0);
+    const width = paper.matches ? PAPER_WIDTH
+      : Math.max(Math.floor(scroll.clientWidth), shown.layout.meta?.min_width ?? 0);
     if (!scroll.clientWidth || (!anew && width === drawn)) return;
     const mine = ++turn;
     const { Plotly, templates } = await assets(model);
@@ -297,6 +303,7 @@ function render({ model, el }) {
   const observer = new ResizeObserver(later);
   observer.observe(scroll);
   dark.addEventListener("change", anew);
+  paper.addEventListener("change", anew);
   const themes = new MutationObserver(anew); // JupyterLab changes its theme on the body
   themes.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
   model.on("change:state", read);
@@ -305,6 +312,7 @@ function render({ model, el }) {
     observer.disconnect();
     themes.disconnect();
     dark.removeEventListener("change", anew);
+    paper.removeEventListener("change", anew);
     model.off("change:state", read);
     globalThis.Plotly?.purge(plot);
   };
