@@ -22,7 +22,7 @@ from cxlib.ingest.config import Sources, load_sources
 from cxlib.ingest.customers import customers
 from cxlib.ingest.events import events_of
 from cxlib.ingest.identity import identities
-from cxlib.ingest.quality import quality
+from cxlib.ingest.quality import COLUMNS, quality
 from cxlib.ingest.sources import StagedSource, find_files, hash_file, stage_source
 from cxlib.journeys.prepare import journey_table, prepare_events
 from cxlib.tables import check_contract
@@ -283,7 +283,7 @@ def _write_accounts(
     """Write what became of every row: rejects, quality, and the counts per source."""
     rejects = reduce(ir.Table.union, [table for item in staged.values() for table in item.rejects])
     con.create_table("rejects", rejects.order_by("source", "row_number", "reason", "record"))
-    con.create_table("quality", ibis.memtable(quality(config, staged)))
+    con.create_table("quality", ibis.memtable(quality(config, staged), schema=COLUMNS))
     con.create_table("sources", _source_counts(con, staged))
 
 

@@ -58,6 +58,21 @@ def test_a_start_of_observation_after_the_data_is_refused(tmp_path):
         build(tmp_path, {"orders.csv": ORDERS_CSV}, ORDERS + "    observed_from: 2024-01-02\n")
 
 
+def test_exports_with_nothing_to_check_are_built(tmp_path):
+    sources = """
+        name: shop
+        sources:
+          orders:
+            file: orders.csv
+            customer: {key: account}
+            events: [{touchpoint: placed_order, time: at}]
+    """
+    result = build(tmp_path, {"orders.csv": "account,at\na,2024-01-01 10:00\n"}, sources)
+    quality = result.snapshot.table("quality")
+    assert quality.count().to_pyarrow().as_py() == 0
+    assert quality.schema()["failing"].is_integer()
+
+
 def test_without_a_declared_cut_off_the_latest_event_is_it(tmp_path):
     meta = build(tmp_path, {"orders.csv": ORDERS_CSV}).snapshot.meta
     assert meta["observed_until"] == "2024-01-02T00:00:00"

@@ -19,7 +19,16 @@ __all__ = ["quality"]
 
 _EXAMPLES = 3
 _Finding = dict[str, object]
-COLUMNS = ("check", "source", "n", "failing", "share", "examples", "note")
+COLUMNS = {
+    "check": "string",
+    "source": "string",
+    "n": "int64",
+    "failing": "int64",
+    "share": "float64",
+    "examples": "string",
+    "note": "string",
+}
+"""Columns of the findings, with their Ibis types."""
 
 
 def quality(config: Sources, staged: Mapping[str, StagedSource]) -> pd.DataFrame:
