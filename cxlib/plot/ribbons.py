@@ -247,7 +247,9 @@ def _texts(flows: pd.DataFrame, shown: pd.DataFrame) -> tuple[str, str, str, str
     """Title, subtitle, what is shown, and its largest move."""
     anchor = _anchor(_nodes(shown))
     if anchor is not None:
-        base = flows.loc[flows["step"] == 0, "journeys"].sum() or shown["journeys"].max()
+        # Every journey leaves the anchor, and every one reaches it, some of them from (start).
+        at_anchor = flows[flows["step"] == min(0, flows["step"].max())]
+        base = at_anchor["journeys"].sum()
         heading = f"What happens before and after {plain(anchor)}"
         what = f"What {base:,} journeys do before and after {plain(anchor)}."
     else:

@@ -121,3 +121,12 @@ def test_the_frame_is_not_changed():
     before = flows.copy()
     plot.sankey(flows, hide_below=0.2)
     assert flows.equals(before)
+
+
+def test_what_comes_before_alone_counts_every_journey_that_reaches_the_anchor():
+    flows = flow_frame(
+        (-2, "viewed_home", "asked", 5),
+        (-1, "asked", "opened_ticket", 5),
+        (-1, "(start)", "opened_ticket", 7),
+    )
+    assert "12 journeys" in plot.sankey(flows).layout.meta["description"]
