@@ -383,7 +383,7 @@ def summary_tiles(now: pd.DataFrame, before: pd.DataFrame | None = None) -> tupl
     >>> now = pd.DataFrame({"customers": [120], "journeys": [150], "events": [600], "ended": [100],
     ...                     "open": [50], "median_length": [4.0], "median_duration_days": [2.5]})
     >>> [f"{tile.label} {tile.value}" for tile in summary_tiles(now)]
-    ['customers 120', 'journeys 150', 'events per journey 4', 'days per journey 2.5']
+    ['customers 120', 'journeys 150', 'events per journey 4', 'time per journey 2.5 days']
     """
     row = now.iloc[0]
     old = None if before is None or before["customers"].iloc[0] < LEAST else before.iloc[0]
@@ -393,9 +393,9 @@ def summary_tiles(now: pd.DataFrame, before: pd.DataFrame | None = None) -> tupl
         "median_length": f"median of {row['ended']:,.0f} that ended",
         "median_duration_days": f"median of {row['ended']:,.0f} that ended",
     }
-    labels = ("customers", "journeys", "events per journey", "days per journey")
+    labels = ("customers", "journeys", "events per journey", "time per journey")
     return tuple(
-        Tile(label, _number(row[name]), _change(row, old, name) or note)
+        Tile(label, _shown(name, row[name]), _change(row, old, name) or note)
         for label, (name, note) in zip(labels, notes.items(), strict=True)
     )
 
@@ -405,14 +405,25 @@ def _change(now: pd.Series, before: pd.Series | None, name: str) -> str:
         return ""
     difference = now[name] - before[name]
     if difference == 0:
-        return f"as in the period before ({_number(before[name])})"
-    return f"{'▲' if difference > 0 else '▼'} from {_number(before[name])} in the period before"
+        return f"as in the period before ({_shown(name, before[name])})"
+    arrow = "▲" if difference > 0 else "▼"
+    return f"{arrow} from {_shown(name, before[name])} in the period before"
+
+
+def _shown(name: str, value: float) -> str:
+    if not name.endswith("_days") or pd.isna(value):
+        return _number(value)
+    for unit, parts in (("days", 1), ("hours", 24)):
+        if value * parts >= 2:
+            return f"{_number(value * parts)} {unit}"
+    return f"{_number(value * 24 * 60)} minutes"
 
 
 def _number(value: float) -> str:
     if pd.isna(value):
         return "–"
-    return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 100 else f"{value:,.1f}"
+    short = round(float(value), 1)
+    return f"{short:,.0f}" if short.is_integer() or abs(short) >= 100 else f"{short:,.1f}"
 
 
 def enough(

@@ -237,6 +237,23 @@ def test_tiles_show_the_change_since_the_period_before():
     ]
 
 
+@pytest.mark.parametrize(
+    ("days", "text"),
+    [
+        (120.4, "120 days"),
+        (6.83, "6.8 days"),
+        (0.5, "12 hours"),
+        (0.0125, "18 minutes"),
+        (0, "0 minutes"),
+    ],
+)
+def test_a_length_of_time_has_a_unit_that_fits(days, text):
+    columns = ["customers", "journeys", "events", "ended", "open"]
+    columns += ["median_length", "median_duration_days"]
+    now = pd.DataFrame([[120, 150, 600, 100, 50, 4.0, days]], columns=columns)
+    assert summary_tiles(now)[-1].value == text
+
+
 def test_a_period_before_of_few_customers_is_not_compared_with():
     columns = ["customers", "journeys", "events", "ended", "open"]
     columns += ["median_length", "median_duration_days"]

@@ -184,6 +184,7 @@ function render({ model, el }) {
   let state = {};
   let drawn = 0; // width of the last drawing
   let turn = 0;
+  let ready = false; // whether anything was ever shown
   let shown = null; // the figure on screen, which an error leaves there
 
   function read() {
@@ -192,9 +193,16 @@ function render({ model, el }) {
     card.setAttribute("aria-busy", String(state.kind === "waiting"));
     message.textContent = state.message ?? "";
     message.hidden = !state.message;
+    if (!title.textContent) title.textContent = state.title ?? state.name?.replaceAll("-", " ") ?? "";
+    if (state.kind === "ready") ready = true;
+    tools.hidden = !ready;
+    if (!ready) details.hidden = true;
+    scroll.hidden = !ready && state.kind === "error";
     if (state.kind !== "ready") return;
     shown = state.figure;
     card.classList.toggle("cx-only-table", !shown);
+    scroll.hidden = !shown;
+    details.hidden = csv.hidden = !state.table?.rows.length;
     if (!shown) return readTable();
     const { title: heading = {}, meta = {} } = shown.layout;
     title.textContent = heading.text ?? "";
@@ -202,7 +210,6 @@ function render({ model, el }) {
     plot.setAttribute("aria-label", `${heading.text ?? "Chart"}. ${meta.description ?? ""}`);
     reading.textContent = meta.empty ? "" : meta.reading ?? meta.description ?? "";
     notes.replaceChildren(...(state.notes ?? []).map((note) => make("li", {}, note)));
-    details.hidden = csv.hidden = !state.table?.rows.length;
     png.hidden = Boolean(meta.empty);
     table.replaceChildren();
     if (details.open) fillTable();
@@ -212,7 +219,7 @@ function render({ model, el }) {
   function readTable() {
     title.textContent = state.title ?? "";
     notes.replaceChildren(...(state.notes ?? []).map((note) => make("li", {}, note)));
-    scroll.hidden = png.hidden = true;
+    png.hidden = true;
     details.open = true;
     table.replaceChildren();
     fillTable();
