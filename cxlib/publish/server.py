@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import sys
+import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ _UNUSED = [
 ]
 _ALONE_SECONDS = 600
 _RENEW_MILLISECONDS = 5_000
+# The path of a socket has at most 104 characters, and Jupyter adds 70 to the temporary folder.
+_LONGEST_FOLDER = 34
 
 
 def find_dashboards(folder: str | Path | None = None) -> Path:
@@ -178,11 +181,9 @@ def _settings(folder: Path, port: int, open_browser: bool, preheat: bool) -> Any
     )
     # A page that was given away is made anew when its viewer has loaded it.
     settings.VoilaKernelManager = Config(fill_delay=3)
-    if sys.platform != "win32":
-        # Kernels on sockets of this user, and not on open TCP ports. The path of a socket has at
-        # most 104 characters, and the temporary folder of macOS is long.
+    if sys.platform != "win32" and len(tempfile.gettempdir()) <= _LONGEST_FOLDER:
+        # Kernels on sockets of this user, and not on open TCP ports.
         settings.ConnectionFileMixin = Config(transport="ipc")
-        settings.Voila.connection_dir_root = "/tmp"
     return settings
 
 
