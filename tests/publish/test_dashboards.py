@@ -262,16 +262,19 @@ def test_the_address_keeps_the_filters_and_opens_with_them(journeys, visit):
 
 
 def test_the_table_holds_what_the_csv_holds(journeys, tmp_path):
+    from playwright.sync_api import expect
+
     card = journeys.page.locator(".cx-card").nth(1)
     card.locator("summary").click()
-    shown = card.locator("tbody tr").count()
+    card.locator("tbody tr").first.wait_for()
     with journeys.page.expect_download() as download:
         card.get_by_role("button", name="CSV").click()
     assert download.value.suggested_filename == "drop-off.csv"
     download.value.save_as(tmp_path / "table.csv")
     with open(tmp_path / "table.csv", encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == shown
+    # The table is drawn when it is opened, and may come a moment after it.
+    expect(card.locator("tbody tr")).to_have_count(len(rows))
     assert {"touchpoint", "visits", "n", "dropoff_rate", "lift"} <= set(rows[0])
     card.locator("summary").click()
 
