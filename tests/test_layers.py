@@ -7,7 +7,7 @@ import pytest
 
 from cxlib import _HOME
 
-GROUND = ("errors", "spans", "tables", "intervals", "likelihood")
+GROUND = ("errors", "spans", "tables", "intervals", "likelihood", "descriptions")
 ORDER = ("engine", "ingest", "journeys", "models", "build", "demo", "publish")
 LOG = ("prepare", "log", "maps")
 """Modules of journeys that the others build on; the rest meet in frames."""

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
 
-from cxlib.errors import CxError, unknown_name
+from cxlib.descriptions import read_description
+from cxlib.errors import unknown_name
 from cxlib.spans import parse_span
 from cxlib.tables import CONTRACTS, END, OPEN, OTHER, START
 
@@ -366,92 +365,4 @@ def load_sources(path: str | Path) -> Sources:
     ...
     cxlib.errors.CxError: there is no file 'nowhere/sources.yml'; it says what each export holds
     """
-    path = Path(path)
-    where = path.as_posix()
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise CxError(f"there is no file {where!r}; it says what each export holds") from error
-    except UnicodeDecodeError as error:
-        raise CxError(f"the file {where!r} is not UTF-8 text; save it in UTF-8") from error
-    except OSError as error:
-        raise CxError(f"the file {where!r} cannot be read: {error.strerror}") from error
-    try:
-        tree, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
-        _refuse_repeated_words(tree)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it is not YAML"
-        raise CxError(f"{path.name}{line}: {problem}") from error
-    if tree is None or not isinstance(content, dict):
-        raise CxError(f"{path.name} is empty or not a mapping; it needs at least name and sources")
-    try:
-        return Sources.model_validate(content)
-    except ValidationError as error:
-        raise CxError(_explain(path.name, tree, error)) from error
-
-
-def _refuse_repeated_words(node: yaml.Node | None, seen: Sequence[yaml.Node] = ()) -> None:
-    # YAML itself keeps the last one in silence.
-    if node in seen:
-        return
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_repeated_words(item, (*seen, node))
-    if isinstance(node, yaml.MappingNode):
-        words: set[str] = set()
-        for key, value in node.value:
-            if key.value in words:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the word {key.value!r} stands twice; remove one",
-                    problem_mark=key.start_mark,
-                )
-            words.add(str(key.value))
-            _refuse_repeated_words(value, (*seen, node))
-
-
-_MEANT = {
-    "extra_forbidden": "the word {word!r} means nothing here",
-    "missing": "the word {word!r} is missing",
-    "string_type": "write a text; put it in quotes where YAML reads it as something else",
-    "tuple_type": "write a list, such as [one, another]",
-    "dict_type": "write words with values, such as {{name: value}}",
-    "model_type": "write words with values, such as {{name: value}}",
-    "invalid_key": "YAML reads a word here as no text; put it in quotes",
-}
-"""Mistakes that pydantic words for programmers, by its name for them."""
-
-
-def _explain(file: str, tree: yaml.Node, error: ValidationError) -> str:
-    mistakes = error.errors()
-    # A field that may be text or a mapping gives one error for each form: the deepest is the one,
-    # and a word that means nothing says more than the one that is missing for it.
-    telling = ("extra_forbidden", "value_error")
-    mistake = max(mistakes, key=lambda item: (len(item["loc"]), item["type"] in telling))
-    line, known = _locate(tree, mistake["loc"])
-    place = ".".join(str(part) for part in known)
-    said = mistake["msg"].removeprefix("Value error, ")
-    if mistake["type"] in _MEANT:
-        said = _MEANT[mistake["type"]].format(word=mistake["loc"][-1])
-    more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
-    return f"{file} line {line}{', ' + place if place else ''}: {said}{more}"
-
-
-def _locate(tree: yaml.Node, loc: tuple[str | int, ...]) -> tuple[int, list[str | int]]:
-    """Line of the deepest part of a place in the file that exists, and that part's path."""
-    node, line, known = tree, tree.start_mark.line + 1, []
-    for part in loc:
-        if isinstance(node, yaml.MappingNode):
-            pairs = {key.value: (key, value) for key, value in node.value}
-            if part not in pairs:
-                continue  # the name of a form (text or mapping), not of a place
-            key, node = pairs[str(part)]
-            line = key.start_mark.line + 1
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            break
-        known.append(part)
-    return line, known
+    return read_description(path, Sources, says="what each export holds", needs="name and sources")
