@@ -24,12 +24,65 @@ def shared() -> Path:
     return folder
 
 
-@pytest.fixture(params=["duckdb"])
-def con(request: pytest.FixtureRequest):
-    """Connection to each engine at hand."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--engine",
+        choices=["duckdb", "spark"],
+        default="duckdb",
+        help="engine of the fixture con; on spark only the tests that use it run",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--engine") == "duckdb":
+        return
+    on_engine = [item for item in items if "con" in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=[item for item in items if item not in on_engine])
+    items[:] = on_engine
+
+
+@pytest.fixture(scope="session")
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """Name of the engine that the tests run on, once it is up."""
+    name = request.config.getoption("--engine")
+    if name == "duckdb":
+        yield name
+        return
+    session = start_spark(tmp_path_factory.mktemp("spark"))
+    yield name
+    session.stop()
+
+
+@pytest.fixture
+def con(engine: str):
+    """Connection to the engine of this run (``--engine``)."""
     from cxlib.engine.connect import connect
 
-    return connect(f"{request.param}://")
+    return connect(f"{engine}://")
+
+
+def start_spark(folder: Path):
+    """Small local Spark, with the defaults of Spark 4 where they bear on results."""
+    from pyspark.sql import SparkSession
+
+    settings = {
+        "spark.master": os.environ.get("CXLIB_SPARK_MASTER", "local[2]"),
+        "spark.ui.enabled": False,
+        "spark.ui.showConsoleProgress": False,
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.memory": "2g",
+        "spark.sql.warehouse.dir": folder / "warehouse",
+        "spark.local.dir": folder / "scratch",
+        # A handful of rows needs one partition, and no code made for them.
+        "spark.sql.shuffle.partitions": 1,
+        "spark.sql.adaptive.enabled": False,
+        "spark.sql.codegen.wholeStage": False,
+    }
+    builder = SparkSession.builder.appName("cxlib tests")
+    for name, value in settings.items():
+        builder = builder.config(name, str(value))
+    return builder.getOrCreate()
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +96,7 @@ def demo_workspace(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> 
     except FileExistsError:
         for _ in range(600):
             if (folder / "ready").exists():
-                return folder / "workspace"
+                return folder / "data" / "demo"
             if (folder / "failed").exists():
                 break
             time.sleep(0.5)
@@ -51,10 +104,10 @@ def demo_workspace(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> 
     try:
         from cxlib import build_store, simulate_company
 
-        simulate_company(folder / "workspace", customers=1_000, seed=7)
-        build_store(folder / "workspace")
+        simulate_company(folder / "data" / "demo", customers=1_000, seed=7)
+        build_store(folder / "data" / "demo")
     except BaseException:
         (folder / "failed").touch()
         raise
     (folder / "ready").touch()
-    return folder / "workspace"
+    return folder / "data" / "demo"

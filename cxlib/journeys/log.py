@@ -123,7 +123,9 @@ def load_journeys(store: Snapshot) -> Journeys:
 
     Examples
     --------
-    >>> load_journeys(open_store("data/demo"))  # doctest: +SKIP
+    >>> from cxlib import open_store
+    >>> load_journeys(open_store("data/demo")).closes_after
+    datetime.timedelta(days=45)
     """
     seconds, begin = store.meta["closes_after_seconds"], store.meta.get("observed_from")
     return Journeys(

@@ -67,9 +67,9 @@ class Selection:
     Examples
     --------
     >>> from cxlib import load_journeys, open_store
-    >>> store = open_store("data/demo")  # doctest: +SKIP
-    >>> Selection(store, load_journeys(store)).attributes  # doctest: +SKIP
-    ['country', 'plan']
+    >>> store = open_store("data/demo")
+    >>> "plan" in Selection(store, load_journeys(store)).attributes
+    True
     """
 
     store: Snapshot

@@ -352,4 +352,4 @@ def test_an_ended_session_says_so(opened):
         }"""
     )
     page.wait_for_selector(".cx-notice", timeout=20_000)
-    assert "This session has ended" in page.locator(".cx-notice").inner_text()
+    assert "The link to this page has ended" in page.locator(".cx-notice").inner_text()

@@ -1,4 +1,4 @@
-// The page's link to its kernel: filters in the address, and a word when the session has ended.
+// The page's link to its kernel: filters in the address, and a word when it has ended.
 
 const EVERY = 20_000; // milliseconds between two signs of life
 const ASLEEP = 3_600_000; // a page that nobody looks at for so long gives its kernel back
@@ -49,7 +49,7 @@ function render({ model, el }) {
     clearInterval(timer);
     lost?.remove();
     document.body.classList.add("cx-ended");
-    notice("This session has ended, so the filters no longer work. Reload to go on; the filters are kept.", true);
+    notice("The link to this page has ended, so the filters no longer work. Reload to go on; the filters are kept.", true);
   };
 
   model.on("msg:custom", (message) => { if (message?.type === "pong") heard = Date.now(); });
