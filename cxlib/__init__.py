@@ -36,6 +36,7 @@ _HOME = {
     "funnel": "cxlib.journeys.conversion.measures",
     "conversion_times": "cxlib.journeys.conversion.measures",
     "dropoff": "cxlib.journeys.funnels",
+    "compare": "cxlib.journeys.comparing.comparison",
     "retention": "cxlib.journeys.retention",
     "lifecycle": "cxlib.journeys.activity",
     "stickiness": "cxlib.journeys.activity",

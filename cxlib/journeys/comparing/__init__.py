@@ -1,0 +1,1 @@
+"""Two groups or two periods, any measure that adds up over customers: what differs, how surely."""
