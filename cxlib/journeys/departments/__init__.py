@@ -1,0 +1,1 @@
+"""Departments: handoffs between them, waits in working hours, and contacts that come again."""
