@@ -9,7 +9,7 @@ from cxlib import _HOME
 
 GROUND = ("errors", "spans", "tables", "intervals", "likelihood", "descriptions")
 ORDER = ("engine", "ingest", "journeys", "models", "build", "demo", "publish")
-LOG = ("prepare", "log", "maps", "periods")
+LOG = ("prepare", "log", "maps", "patterns", "periods")
 """Modules of journeys that the others build on; the rest meet in frames."""
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
 from cxlib.journeys.log import Journeys, as_list, check_touchpoints
+from cxlib.journeys.patterns import follows
 from cxlib.journeys.prepare import journey_table, place_events, prepare_events
 from cxlib.spans import parse_moment, parse_span
 
@@ -173,6 +174,7 @@ def keep_journeys(
     containing: str | Sequence[str] | None = None,
     starting_with: str | Sequence[str] | None = None,
     ending_with: str | Sequence[str] | None = None,
+    matching: str | None = None,
     min_length: int | None = None,
     where: Condition | None = None,
 ) -> Journeys:
@@ -186,6 +188,9 @@ def keep_journeys(
         Touchpoints of which a journey must have at least one.
     starting_with, ending_with
         Touchpoints of which one must be its first, or its last so far when it is open.
+    matching
+        Pattern that its path must follow, such as ``"visit -> [^buy]* -> leave"``; the notes of
+        ``common_paths`` say how one is written.
     min_length
         Fewest events.
     where
@@ -199,7 +204,7 @@ def keep_journeys(
     Raises
     ------
     CxError
-        For a touchpoint or column that the log does not have.
+        For a touchpoint or column that the log does not have, or a pattern that cannot be read.
 
     Examples
     --------
@@ -227,6 +232,8 @@ def keep_journeys(
     if holds:
         kept = events.group_by("journey_id").having(*holds).aggregate(n=events.count())
         events = _of_journeys(events, kept)
+    if matching is not None:
+        events = _of_journeys(events, log.journeys.filter(follows(log, log.journeys, matching)))
     if where is not None:
         met = log.journeys.filter(_condition(log.journeys, where))
         events = _of_journeys(events, met)
