@@ -12,7 +12,7 @@ from cxlib.plot.template import GROUP_COLOURS, GROUP_DASHES, GROUP_KEYS, translu
 __all__ = ["survival"]
 
 _COLUMNS = ("at_risk", "survival", "lower", "upper")
-_KNOWN = {*_COLUMNS, "events", "censored"}
+_KNOWN = {*_COLUMNS, "events", "censored", "standard_error"}
 _MOST = 8  # groups; more cannot be told apart
 _CURVES, _TICKS, _ROW, _BOTTOM = 300, 52, 19, 14  # pixels
 _THIN = 10  # customers at risk below which a curve is dotted

@@ -1,6 +1,5 @@
 """Survival curves, medians and the log-rank test, against R's figures."""
 
-import json
 import warnings
 
 import numpy as np
@@ -8,10 +7,20 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lifelines import KaplanMeierFitter
 from lifelines.statistics import multivariate_logrank_test
 
-from cxlib import logrank, median_survival, survival_curves
+from cxlib import (
+    at_risk_table,
+    conditional_survival,
+    cumulative_hazards,
+    logrank,
+    median_survival,
+    survival_curves,
+    survival_quantiles,
+)
 from cxlib.errors import CxError, CxWarning
+from tests.models.spells import TIED, at, case
 
 # Remission in weeks under 6-MP and placebo; Freireich et al. (1963), Blood 21, 699-716, as in
 # Gehan (1965). A plus marks a censored time.
@@ -36,14 +45,6 @@ def frame_of(groups, unit="weeks"):
 
 def aggregated(frame):
     return frame.groupby(list(frame.columns), as_index=False).size().rename(columns={"size": "n"})
-
-
-def at(curves, time, column="survival", **group):
-    """Value of the curve at a time: that of the last row up to it."""
-    for name, value in group.items():
-        curves = curves[curves[name] == value]
-    duration = next(name for name in curves if name.startswith("duration_"))
-    return curves.loc[curves[duration] <= time, column].iloc[-1]
 
 
 # --- published figures
@@ -77,12 +78,6 @@ def test_the_medians_of_the_remissions_are_the_published_ones():
 # --- R survival 3.5
 
 
-def case(shared, name):
-    folder = shared / "cases" / "survival" / name
-    computed = json.loads((folder / "computed.json").read_text())
-    return pd.read_csv(folder / "input.csv"), computed
-
-
 def test_remission_curves_and_bounds_are_those_of_r(shared):
     frame, computed = case(shared, "gehan_6mp")
     frame = frame.rename(columns={"weeks": "duration_weeks"})
@@ -110,19 +105,84 @@ def test_fruit_flies_are_those_of_r(shared):
     assert found == pytest.approx(computed["logrank.chisq"], rel=1e-6)
 
 
-def test_lung_cancer_is_that_of_r(shared):
+@pytest.mark.parametrize("interval", ["log-log", "log", "plain"])
+def test_lung_cancer_is_that_of_r_with_each_interval(shared, interval):
     frame, computed = case(shared, "lung")
     frame = frame.assign(event=frame["status"] == 2).rename(columns={"time": "duration_days"})
     frame = aggregated(frame[["sex", "duration_days", "event"]])
-    curves = survival_curves(frame)
+    curves = survival_curves(frame, interval=interval)
+    columns = {"survival": "surv", "standard_error": "se", "lower": "lower", "upper": "upper"}
     for day in (100, 365, 730):
-        for column, key in [("survival", "surv"), ("lower", "lower"), ("upper", "upper")]:
-            expected = computed[f"km.log-log.t{day}.{key}"]
+        for column, key in columns.items():
+            expected = computed[f"km.{interval}.t{day}.{key}"]
             assert at(curves, day, column) == pytest.approx(expected, rel=1e-6)
-    median = median_survival(frame).iloc[0]
-    assert median[["median_days", "lower", "upper"]].tolist() == computed["km.median.log-log"]
+    median = median_survival(frame, interval=interval).iloc[0]
+    times = median[["median_days", "lower", "upper"]].tolist()
+    assert times == computed[f"km.median.{interval}"]
     found = logrank(frame, by="sex")["statistic"].iloc[0]
     assert found == pytest.approx(computed["logrank.sex.chisq"], rel=1e-6)
+
+
+def test_medians_by_sex_are_those_of_r(shared):
+    frame, computed = case(shared, "lung")
+    frame = frame.assign(event=frame["status"] == 2).rename(columns={"time": "duration_days"})
+    found = median_survival(frame, by="sex", interval="log").set_index("sex")
+    for sex in (1, 2):
+        times = found.loc[sex, ["median_days", "lower", "upper"]].tolist()
+        assert times == computed[f"km.sex{sex}.median"]
+
+
+def test_cumulative_hazards_are_those_of_r(shared):
+    frame, computed = case(shared, "lung")
+    frame = frame.assign(event=frame["status"] == 2).rename(columns={"time": "duration_days"})
+    found = cumulative_hazards(frame)
+    for place, day in enumerate((100, 365, 730)):
+        expected = computed["nelson_aalen.t100_365_730"][place], computed["nelson_aalen.se"][place]
+        assert at(found, day, "cumulative_hazard") == pytest.approx(expected[0], rel=1e-6)
+        assert at(found, day, "standard_error") == pytest.approx(expected[1], rel=1e-6)
+
+
+def test_leaders_and_subscribers_are_those_of_r(shared):
+    frame, computed = case(shared, "dd")
+    frame = frame.rename(columns={"duration": "duration_years", "observed": "event"})
+    curves = survival_curves(frame, interval="log")
+    for year in (1, 4, 10):
+        for column, key in (("survival", "surv"), ("standard_error", "se"), ("lower", "lower")):
+            expected = computed[f"km.t{year}.{key}"]
+            assert at(curves, year, column) == pytest.approx(expected, rel=1e-6)
+    assert median_survival(frame)["median_years"].tolist() == [computed["km.median"]]
+    for by in ("democracy", "regime"):
+        for _, row in median_survival(frame, by=by).iterrows():
+            assert row["median_years"] == computed[f"km.{by}={row[by]}.median"]
+    frame, computed = case(shared, "telco_month_to_month")
+    frame = frame.rename(columns={"tenure": "duration_months", "churn": "event"})
+    curves = survival_curves(frame)
+    for month in (1, 12, 24, 36, 60):
+        for column, key in (("survival", "surv"), ("standard_error", "se"), ("upper", "upper")):
+            expected = computed[f"km.t{month}.{key}"]
+            assert at(curves, month, column) == pytest.approx(expected, rel=1e-6)
+    median = median_survival(frame)[["median_months", "lower", "upper"]].iloc[0].tolist()
+    assert median == computed["km.median"]
+
+
+def test_late_entry_weights_and_ties_together_are_those_of_r():
+    """R survival 3.5.3: survfit(Surv(entry, time, event) ~ 1, conf.type = "log-log")."""
+    curves, hazards = survival_curves(TIED), cumulative_hazards(TIED)
+    expected = {
+        "survival": [0.604395604396, 0.491071428571, 0.327380952381, 0.109126984127],
+        "standard_error": [0.1246835209853, 0.1172216604730, 0.1098245139236, 0.0963290747885],
+        "lower": [0.32498331027019, 0.25333789842597, 0.13371850422294, 0.00792816143988],
+        "upper": [0.798059589309, 0.691874669618, 0.538101425368, 0.362596684893],
+    }
+    for column, values in expected.items():
+        found = [at(curves, month, column) for month in (2, 4, 5, 7)]
+        assert found == pytest.approx(values, rel=1e-9)
+    found = [at(hazards, month, "cumulative_hazard") for month in (2, 4, 5, 7)]
+    expected = [0.439560439560, 0.627060439560, 0.960393772894, 1.627060439560]
+    assert found == pytest.approx(expected, rel=1e-9)
+    found = [at(hazards, month, "standard_error") for month in (2, 4, 5, 7)]
+    expected = [0.179561919103, 0.209669341564, 0.284601949798, 0.550654603223]
+    assert found == pytest.approx(expected, rel=1e-9)
 
 
 def test_late_entry_is_that_of_r(shared):
@@ -137,6 +197,29 @@ def test_late_entry_is_that_of_r(shared):
         assert at(curves, day) == pytest.approx(expected, rel=1e-6)
     median = median_survival(aggregated(frame))["median_days"].iloc[0]
     assert median == computed["km_truncated.median"][0]
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 4), st.integers(1, 6), st.booleans(), st.integers(1, 3)),
+        min_size=3,
+        max_size=20,
+    )
+)
+def test_curves_are_those_of_lifelines(rows):
+    frame = pd.DataFrame(rows, columns=["entry_days", "duration_days", "event", "n"])
+    frame["duration_days"] += frame["entry_days"]
+    frame.loc[len(frame)] = [0, 12, False, 20]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = survival_curves(frame)
+        late = frame["entry_days"] if (frame["entry_days"] > 0).any() else None
+        theirs = KaplanMeierFitter().fit(
+            frame["duration_days"], frame["event"], entry=late, weights=frame["n"]
+        )
+    expected = theirs.survival_function_at_times(found["duration_days"])
+    assert found["survival"].tolist() == pytest.approx(expected.tolist())
 
 
 # --- curves counted by hand
@@ -200,7 +283,7 @@ def test_no_rows_give_no_curve_but_its_columns():
     found = survival_curves(small(plan="a").iloc[:0], by="plan")
     assert found.columns.tolist() == [
         *("plan", "duration_days", "at_risk", "events", "censored"),
-        *("survival", "lower", "upper"),
+        *("survival", "standard_error", "lower", "upper"),
     ]
     assert len(found) == 0
     assert len(median_survival(small().iloc[:0])) == 0
@@ -306,6 +389,57 @@ def test_the_median_is_the_first_time_at_one_half():
     assert median_survival(small())["median_days"].tolist() == [3]
 
 
+def test_quantiles_are_those_of_r_also_where_the_curve_falls_to_zero():
+    """R survival 3.5.3: quantile(survfit(Surv(c(2, 3, 5, 8, 9)) ~ 1, conf.type = ...))."""
+    frame = pd.DataFrame({"duration_days": [2, 3, 5, 8, 9], "event": True})
+    for interval, low in (("log-log", [2, 2, 2]), ("plain", [2, 2, 3])):
+        found = survival_quantiles(frame, interval=interval)
+        assert found["duration_days"].tolist() == [3, 5, 8]
+        assert found["lower"].tolist() == low
+        assert found["upper"].tolist() == pytest.approx([8, np.nan, np.nan], nan_ok=True)
+        assert found["share_ended"].tolist() == [0.25, 0.5, 0.75]
+
+
+# --- who has lasted, and who is at risk
+
+
+def test_survival_given_survival_is_a_ratio_of_two():
+    frame = frame_of(REMISSION)
+    curves = survival_curves(frame, by="drug")
+    found = conditional_survival(frame, lasted=[0, 5], further=[5, 10], by="drug")
+    for _, row in found.iterrows():
+        start, end = (
+            at(curves, time, drug=row["drug"])
+            for time in (row["lasted_weeks"], row["lasted_weeks"] + row["further_weeks"])
+        )
+        assert row["survival"] == pytest.approx(end / start)
+    placebo = found[(found["drug"] == "placebo") & (found["lasted_weeks"] == 5)]
+    assert placebo["at_risk"].tolist() == [12, 12]
+    assert placebo["events"].tolist() == [4, 9]
+
+
+def test_few_who_have_lasted_are_warned_of_and_nobody_is_left_out():
+    with pytest.warns(CxWarning, match=r"fewer than 10 customers are at risk in the curve at 2"):
+        found = conditional_survival(small(), lasted=2, further=2)
+    assert found[["at_risk", "survival"]].to_numpy().tolist() == [[3, pytest.approx(2 / 3)]]
+    with pytest.warns(CxWarning, match=r"no row for the curve at 2 days \+ 9"):
+        found = conditional_survival(small(n=9), lasted=2, further=[2, 9])
+    assert found["further_days"].tolist() == [2]
+    with pytest.raises(CxError, match=r"nobody was followed to 5 [+] 1 days; the longest was 5"):
+        conditional_survival(small(), lasted=5, further=1)
+
+
+def test_customers_at_risk_are_counted_at_given_times():
+    frame = small(entry_days=[0, 0, 2, 0])
+    found = at_risk_table(frame, times=[0, 2, 3, 4])
+    assert found["at_risk"].tolist() == [3, 3, 3, 1]
+    assert found["entered"].tolist() == [3, 1, 0, 0]
+    assert found["events"].tolist() == [0, 1, 1, 0]
+    assert found["censored"].tolist() == [0, 0, 1, 0]
+    with pytest.raises(CxError, match="give times from 0 on that rise"):
+        at_risk_table(frame, times=[3, 3])
+
+
 # --- log-rank
 
 
@@ -407,6 +541,15 @@ def test_nothing_to_compare_is_said(frame):
 def test_what_cannot_be_read_says_why(frame, message):
     with pytest.raises(CxError, match=message):
         survival_curves(frame)
+
+
+def test_an_interval_or_share_that_is_none_is_refused():
+    with pytest.raises(CxError, match="no interval 'loglog'; did you mean 'log-log'"):
+        survival_curves(small(), interval="loglog")
+    with pytest.raises(CxError, match="no interval 'log-log'"):
+        cumulative_hazards(small(), interval="log-log")
+    with pytest.raises(CxError, match="the share 50 is none"):
+        survival_quantiles(small(), shares=[50])
 
 
 def test_a_confidence_that_is_no_share_is_refused():
