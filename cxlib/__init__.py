@@ -36,6 +36,7 @@ _HOME = {
     "common_paths": "cxlib.journeys.variants",
     "funnel": "cxlib.journeys.conversion.measures",
     "conversion_times": "cxlib.journeys.conversion.measures",
+    "abandonment": "cxlib.journeys.funnels",
     "dropoff": "cxlib.journeys.funnels",
     "WorkingHours": "cxlib.journeys.departments.calendars",
     "add_handoffs": "cxlib.journeys.departments.measures",
