@@ -234,7 +234,7 @@ def group_columns(
     >>> group_columns(events, "plan")[0].order_by("plan").plan.to_list()
     ['(none)', 'pro']
     """
-    names = as_list(by)
+    names = list(dict.fromkeys(as_list(by)))
     for name in names:
         if name not in events.columns:
             raise unknown_name("column", name, events.columns, "to group by")

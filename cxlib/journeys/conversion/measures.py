@@ -176,7 +176,7 @@ def funnel(
     plan = _plan(log, steps, rules)
     marked, groups, names = _mark(log, plan, by, over, taken=RATES)
     if plan is None:
-        return pd.DataFrame({name: pd.Series(dtype="object") for name in [*names, *RATES]})
+        return _no_rows(names, RATES)
     attempts = attempt_table(marked, plan, groups, _since_epoch(log.observed_until)).cache()
     counts = count_attempts(_members(marked, attempts, plan, groups), plan, groups).to_pandas()
     return _rate(attempts, counts, plan, groups, names, _total(marked, attempts, plan, groups))
@@ -246,16 +246,15 @@ def conversion_times(
         raise CxError(f"bins is {bins}, and must be 1 to {_MOST_BINS:,}")
     plan = _plan(log, steps, rules)
     marked, groups, names = _mark(log, plan, by, None, taken=_TIMES)
-    empty = pd.DataFrame({name: pd.Series(dtype="object") for name in [*names, *_TIMES]})
     if plan is None:
-        return empty
+        return _no_rows(names, _TIMES)
     first, last = _ranks(plan, from_step, to_step)
     attempts = attempt_table(marked, plan, groups, _since_epoch(log.observed_until))
     done = attempts.filter((attempts.reached >= last) & ~attempts.dropped_whole)
     took = done.select(*groups, took=done[f"at_{last}"] - done[f"at_{first}"]).cache()
     span = took.aggregate(n=took.count(), low=took.took.min(), high=took.took.max()).to_pandas()
     if not (n := int(span["n"].iloc[0])):
-        return empty
+        return _no_rows(names, _TIMES)
     low, high = int(span["low"].iloc[0]), int(span["high"].iloc[0])
     # The smallest whole number whose cube is at least n: a float root of 27 is above 3.
     number = bins or next(k for k in range(1, n + 1) if k**3 >= n)
@@ -307,6 +306,16 @@ def _plan(log: Journeys, steps: Steps, rules: Rules) -> Plan | None:
         if log.events.limit(1).count().to_pandas() == 0:
             return None
         raise
+
+
+def _no_rows(names: list[str], columns: list[str]) -> pd.DataFrame:
+    """The columns of a result, in their types, without a row."""
+    types = dict.fromkeys(columns, "float64") | dict.fromkeys(names, "object")
+    counts = ("step", "total", "entering", "reached", "dropped", "open", "n")
+    types |= {name: "int64" for name in counts if name in columns}
+    types |= {"touchpoint": "object"} if "touchpoint" in columns else {}
+    types |= {"period": "datetime64[us]"} if "period" in names else {}
+    return pd.DataFrame({name: pd.Series(dtype=types[name]) for name in [*names, *columns]})
 
 
 def _since_epoch(moment: datetime) -> int:
@@ -404,7 +413,7 @@ def _rate(
             frame.assign(**{name: row[key] for key, name in zip(groups, names, strict=True)})
         )
     if not frames:
-        return pd.DataFrame({name: pd.Series(dtype="object") for name in [*names, *RATES]})
+        return _no_rows(names, RATES)
     return pd.concat(frames, ignore_index=True)[[*names, *RATES]]
 
 

@@ -1,0 +1,149 @@
+"""What a log should not be, and what a caller should not ask: every measure answers or refuses."""
+
+import pandas as pd
+import pytest
+
+from cxlib import funnel, keep_events, materialize, retention
+from cxlib.errors import CxError
+from tests.journeys.logs import DAY_ONE, log_of, rows_of
+from tests.journeys.nouns import NOUNS, SPANS, STEPS, UNKNOWN
+
+PATHS = {"a": "visit buy", "b": "visit@0 visit@30", "c": "buy"}
+OPTIONAL = ["channel", "stage", "department", "product", "layer", "owned", "sentiment", "value"]
+COUNTS = ["n", "customers", "journeys", "count", "events", "visits", "active", "total"]
+
+each_noun = pytest.mark.parametrize("name", sorted(NOUNS))
+
+
+def nobody(con):
+    return keep_events(log_of(con, rows_of(PATHS, channel="web")), where={"customer_id": "nobody"})
+
+
+def check_rows(frame: pd.DataFrame) -> None:
+    """Every row counts something, and says no NaN for a count."""
+    counts = [name for name in COUNTS if name in frame]
+    assert counts
+    assert not frame[counts].isna().any(axis=None)
+    assert all(pd.api.types.is_integer_dtype(frame[name]) for name in counts)
+    labels = [name for name in frame if frame[name].dtype == object]
+    assert not frame[labels].isna().any(axis=None)
+
+
+@pytest.mark.parametrize("name", sorted(UNKNOWN))
+def test_an_unknown_touchpoint_is_refused_with_the_closest_known(con, name):
+    with pytest.raises(CxError, match="there is no touchpoint 'visti' in the log; did you mean 'v"):
+        UNKNOWN[name](log_of(con, PATHS))
+
+
+@pytest.mark.parametrize("name", sorted(SPANS))
+@pytest.mark.parametrize(
+    ("span", "message"),
+    [
+        (30, "the span 30 has no unit; write it as text, for example '30 days'"),
+        ("30", "the span '30' is not a number and a unit"),
+        ("1 month", "a month has no fixed length"),
+    ],
+)
+def test_a_span_without_a_fixed_length_is_refused(con, name, span, message):
+    with pytest.raises(CxError, match=message):
+        SPANS[name](log_of(con, PATHS), span)
+
+
+@each_noun
+def test_a_log_without_events_gives_the_columns_and_no_rows(con, name):
+    empty, full = nobody(con), log_of(con, rows_of(PATHS, channel="web"))
+    for by in (None, "channel"):
+        found = NOUNS[name](empty, by=by)
+        pd.testing.assert_series_equal(found.dtypes, NOUNS[name](full, by=by).dtypes)
+        if name == "summary" and by is None:
+            assert found[["customers", "journeys", "events", "ended", "open"]].eq(0).all(axis=None)
+        else:
+            assert len(found) == 0
+
+
+@each_noun
+@pytest.mark.parametrize(
+    "paths",
+    [
+        {"a": "visit"},
+        {"a": "visit", "b": "buy"},
+        {"a": "visit visit visit visit@100 buy@100"},
+        {"a": "visit@0 buy@0 visit@0 buy@0", "b": "buy@0 visit@0"},
+    ],
+    ids=["one event", "one event each", "one customer", "all ties"],
+)
+def test_a_small_log_is_counted_without_gaps(con, name, paths):
+    rows = rows_of(paths)
+    if {row["touchpoint"] for row in rows} != set(STEPS):
+        # The touchpoint asked for is known, though nobody is left who did it.
+        rows += rows_of({"z": "buy@0"})
+    log = keep_events(log_of(con, rows), where=lambda events: events.customer_id != "z")
+    if name in ("funnel", "conversion_times") and len(paths) == 1 and len(rows) == 2:
+        with pytest.raises(CxError, match="there is no touchpoint 'buy'"):
+            NOUNS[name](log)
+        return
+    found = NOUNS[name](log)
+    if name != "conversion_times":
+        assert len(found) > 0
+    check_rows(found)
+
+
+@each_noun
+def test_missing_values_in_every_optional_column_are_a_group_of_their_own(con, name):
+    log = materialize(log_of(con, rows_of(PATHS)))
+    assert set(OPTIONAL) <= set(log.events.columns)
+    check_rows(NOUNS[name](log))
+    whole = NOUNS[name](log)
+    for column in OPTIONAL if name == "summary" else ["channel", "owned"]:
+        found = NOUNS[name](log, by=column)
+        assert set(found[column]) == ({"(none)"} if len(whole) else set())
+        pd.testing.assert_frame_equal(found.drop(columns=column), whole, check_dtype=False)
+
+
+@each_noun
+def test_ten_thousand_groups_are_refused_with_a_hint(con, name):
+    rows = pd.DataFrame({"event_id": range(10_000)})
+    rows = rows.assign(
+        customer_id=rows["event_id"].astype(str),
+        occurred_at=DAY_ONE,
+        touchpoint=rows["event_id"].mod(2).map({0: "visit", 1: "buy"}),
+        amount=rows["event_id"],
+    )
+    log = log_of(con, rows.to_dict("records"))
+    with pytest.raises(CxError, match=r"'amount' has 10,000 values, .* bin it into at most 1,000"):
+        NOUNS[name](log, by="amount")
+
+
+@each_noun
+@pytest.mark.parametrize("by", ["chanel", ["channel", "chanel"]])
+def test_an_unknown_group_is_refused_with_the_closest_known(con, name, by):
+    with pytest.raises(CxError, match="there is no column 'chanel' to group by; did you mean 'ch"):
+        NOUNS[name](log_of(con, PATHS), by=by)
+
+
+@each_noun
+def test_a_group_twice_is_one_group(con, name):
+    log = log_of(con, rows_of(PATHS, channel="web"))
+    once, twice = NOUNS[name](log, by="channel"), NOUNS[name](log, by=["channel", "channel"])
+    pd.testing.assert_frame_equal(once, twice)
+
+
+@pytest.mark.parametrize("name", sorted(SPANS))
+def test_a_span_of_nothing_holds_what_happens_at_once(con, name):
+    log = log_of(con, {"a": "visit@0 buy@0 buy@1", "b": "visit@0 buy@2"})
+    if name == "retention":
+        with pytest.raises(CxError, match="do not rise"):
+            SPANS[name](log, "0 days")
+    else:
+        SPANS[name](log, "0 days")
+
+
+def test_the_same_step_twice_is_taken_twice(con):
+    log = log_of(con, {"a": "visit visit buy", "b": "visit buy"})
+    assert funnel(log, ["visit", "visit", "buy"])["reached"].tolist() == [2, 1, 1]
+
+
+def test_nobody_in_the_cohort_touchpoint_leaves_no_cohorts(con):
+    log = keep_events(log_of(con, PATHS), where={"customer_id": ["a", "b"]})
+    assert len(retention(log, start="buy")) > 0
+    assert retention(log, start="buy")["n"].tolist().count(0) == 0
