@@ -74,8 +74,8 @@ def dropoff(
     journeys end here more often than where they stand explains; an interval that holds 1 says that
     chance may explain it. The ``expected`` and the ``ended`` of all touchpoints sum to the same.
     Journeys still open are in neither. A touchpoint that ends a journey by definition, such as a
-    cancellation, has a rate of 1: that is no friction. The interval of the lift takes ``expected`` as known. Rates
-    are NaN where ``n`` is 0, and the lift where ``expected`` is.
+    cancellation, has a rate of 1: that is no friction. The interval of the lift takes ``expected``
+    as known. Rates are NaN where ``n`` is 0, and the lift where ``expected`` is.
 
     References
     ----------
