@@ -39,6 +39,8 @@ _HOME = {
     "abandonment": "cxlib.journeys.funnels",
     "dropoff": "cxlib.journeys.funnels",
     "WorkingHours": "cxlib.journeys.departments.calendars",
+    "add_indicators": "cxlib.journeys.indicators",
+    "sequence_indicators": "cxlib.journeys.indicators",
     "add_handoffs": "cxlib.journeys.departments.measures",
     "escalation": "cxlib.journeys.departments.contacts",
     "handoffs": "cxlib.journeys.departments.measures",
