@@ -20,9 +20,11 @@ from cxlib.demo import Faults, planted_truth, simulate_company
 from cxlib.demo.words import COMMENTS
 from cxlib.errors import CxError
 from cxlib.ingest.config import load_sources
+from cxlib.journeys.maps import load_journey_map
 
 TRUTH = planted_truth()
 PERIOD = pd.Timedelta(days=TRUTH.period_days)
+WORKSPACE = ["exports", "journey_map.yml", "sources.yml", "truth"]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def test_the_same_seed_gives_the_same_bytes(small: Path, tmp_path: Path):
 def test_another_seed_gives_another_company(small: Path, tmp_path: Path):
     simulate_company(tmp_path, customers=2_000, seed=8)
     _, differ, _ = filecmp.cmpfiles(small, tmp_path, files(small), shallow=False)
-    assert differ == [name for name in files(small) if name != "sources.yml"]
+    assert differ == [name for name in files(small) if name not in WORKSPACE]
 
 
 def test_a_smaller_company_has_the_first_customers_of_a_larger_one(small: Path, large: Path):
@@ -91,7 +93,7 @@ def test_an_earlier_simulation_is_replaced(tmp_path: Path):
     company = simulate_company(tmp_path, customers=5)
     assert not (tmp_path / "exports/old.csv").exists()
     assert company.rows["billing_customers"] == 5
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["exports", "sources.yml", "truth"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == WORKSPACE
 
 
 def test_the_rows_reported_are_the_rows_written(tmp_path: Path):
@@ -110,7 +112,7 @@ def test_a_simulation_that_was_stopped_can_be_repeated(tmp_path: Path):
     (tmp_path / ".simulating/exports").mkdir(parents=True)
     (tmp_path / "exports").mkdir()
     simulate_company(tmp_path, customers=3)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["exports", "sources.yml", "truth"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == WORKSPACE
 
 
 def test_no_customers_are_refused(tmp_path: Path):
@@ -143,6 +145,14 @@ def test_two_thousand_customers_take_few_seconds_and_little_memory(tmp_path: Pat
 
 
 # Exports
+
+
+def test_the_planned_journey_names_only_touchpoints_that_sources_yml_has(small: Path):
+    sources = (small / "sources.yml").read_text("utf-8")
+    plan = load_journey_map(small / "journey_map.yml")
+    for touchpoint, stage in plan.stage_of.items():
+        assert re.search(rf"\b{touchpoint}\b", sources), touchpoint
+        assert f"stage: {stage}" in sources
 
 
 def test_sources_yml_names_only_files_and_columns_that_exist(small: Path):

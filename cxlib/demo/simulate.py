@@ -25,6 +25,7 @@ from cxlib.errors import CxError
 
 __all__ = ["Simulation", "simulate_company"]
 
+_DESCRIPTIONS = ("sources.yml", "journey_map.yml")
 _FREE_TEXT = ("support_tickets", "surveys", "customers")
 """Files whose fields are quoted, for the commas in them."""
 
@@ -84,8 +85,8 @@ def simulate_company(
     Parameters
     ----------
     workspace
-        Folder that gets ``exports/*.csv``, ``sources.yml`` and ``truth/*``; those of an earlier
-        simulation are replaced.
+        Folder that gets ``exports/*.csv``, ``sources.yml``, ``journey_map.yml`` (the planned
+        journey) and ``truth/*``; those of an earlier simulation are replaced.
     customers
         Persons who ever subscribe. Half as many again only look.
     seed
@@ -121,7 +122,7 @@ def simulate_company(
     >>> with TemporaryDirectory() as folder:
     ...     company = simulate_company(folder, customers=20)
     ...     sorted(path.name for path in Path(folder).iterdir())
-    ['exports', 'sources.yml', 'truth']
+    ['exports', 'journey_map.yml', 'sources.yml', 'truth']
     >>> company.rows["billing_customers"]
     20
     """
@@ -151,12 +152,13 @@ def simulate_company(
     (unfinished / "truth/parameters.json").write_text(
         json.dumps(stated, indent=2) + "\n", encoding="utf-8", newline="\n"
     )
-    sources = files("cxlib.demo").joinpath("sources.yml").read_bytes()
-    (unfinished / "sources.yml").write_bytes(sources)
+    for name in _DESCRIPTIONS:
+        (unfinished / name).write_bytes(files("cxlib.demo").joinpath(name).read_bytes())
     for name in ("exports", "truth"):
         rmtree(workspace / name, ignore_errors=True)
         (unfinished / name).replace(workspace / name)
-    (unfinished / "sources.yml").replace(workspace / "sources.yml")
+    for name in _DESCRIPTIONS:
+        (unfinished / name).replace(workspace / name)
     unfinished.rmdir()
     return Simulation(workspace, customers, seed, writers.rows["exports"])
 
@@ -165,7 +167,7 @@ def _refuse_others_work(workspace: Path) -> None:
     # The second is what a simulation leaves that was stopped on the way.
     if (workspace / "truth/parameters.json").exists() or (workspace / ".simulating").exists():
         return
-    for name in ("exports", "sources.yml"):
+    for name in ("exports", *_DESCRIPTIONS):
         if (workspace / name).exists():
             raise CxError(
                 f"the workspace {workspace.as_posix()!r} holds {name!r} of another company; "
