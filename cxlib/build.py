@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,8 +24,10 @@ from cxlib.ingest.customers import customers
 from cxlib.ingest.events import events_of
 from cxlib.ingest.identity import identities
 from cxlib.ingest.quality import COLUMNS, quality
+from cxlib.ingest.sentiment import add_text_sentiment
 from cxlib.ingest.sources import StagedSource, find_files, hash_file, stage_source
-from cxlib.journeys.prepare import journey_table, prepare_events
+from cxlib.ingest.texts import Scorer
+from cxlib.journeys.prepare import count_ahead, journey_table, prepare_events
 from cxlib.tables import check_contract
 
 if TYPE_CHECKING:
@@ -91,6 +94,7 @@ def build_store(
     *,
     sources: str | Path | None = None,
     exports: str | Path | None = None,
+    text_scorer: Scorer | None = None,
     progress: bool = False,
 ) -> BuildResult:
     """Store of a workspace, built from its exports.
@@ -103,6 +107,9 @@ def build_store(
         The file that says what each export holds; default ``WORKSPACE/sources.yml``.
     exports
         Folder of the exports; default ``WORKSPACE/exports``.
+    text_scorer
+        What reads the texts that ``sources.yml`` names: ``Series[str] -> Series[float]`` from -1
+        to 1, missing where it cannot tell. VADER by default, for English; others stay unread.
     progress
         Whether to show a progress bar.
 
@@ -150,14 +157,14 @@ def build_store(
     if not folder.is_dir():
         raise CxError(f"there is no folder {folder.as_posix()!r}; put the exports there")
     inputs = _inputs(config, folder)
-    snapshot_id = _fingerprint(description, inputs)
+    snapshot_id = _fingerprint(description, inputs, text_scorer)
     found = find_snapshot(workspace, snapshot_id)
     if found is not None:
         point_to(workspace, snapshot_id)
         return BuildResult(found, reused=True)
     meta: dict[str, Any] = {"name": config.name, "cxlib_version": cxlib.__version__}
     with write_snapshot(workspace, snapshot_id, meta) as con:
-        meta |= _fill(con, config, folder, inputs, progress)
+        meta |= _fill(con, config, folder, inputs, text_scorer, progress)
         meta["built_at"] = datetime.now(UTC).replace(microsecond=0).isoformat()
     built = find_snapshot(workspace, snapshot_id)
     if built is None:
@@ -177,7 +184,9 @@ def _inputs(config: Sources, folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _fingerprint(description: Path, inputs: list[dict[str, Any]]) -> str:
+def _fingerprint(
+    description: Path, inputs: list[dict[str, Any]], text_scorer: Scorer | None
+) -> str:
     package = Path(cxlib.__file__).parent
     code = [
         package / "tables.py",
@@ -192,12 +201,30 @@ def _fingerprint(description: Path, inputs: list[dict[str, Any]]) -> str:
         "code": [hash_file(path) for path in code],
         "sources": hash_file(description),
         "inputs": inputs,
+        "text_scorer": _named(text_scorer),
     }
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
+def _named(text_scorer: Scorer | None) -> str:
+    """What tells one scorer of texts from another: its name and, where it can be read, its code."""
+    if text_scorer is None:
+        return "vader"
+    name = f"{text_scorer.__module__}.{getattr(text_scorer, '__qualname__', type(text_scorer))}"
+    try:
+        code = inspect.getsource(text_scorer)
+    except (OSError, TypeError):
+        code = ""
+    return f"{name} {hashlib.sha256(code.encode()).hexdigest()}"
+
+
 def _fill(
-    con: BaseBackend, config: Sources, folder: Path, inputs: list[dict[str, Any]], progress: bool
+    con: BaseBackend,
+    config: Sources,
+    folder: Path,
+    inputs: list[dict[str, Any]],
+    text_scorer: Scorer | None,
+    progress: bool,
 ) -> dict[str, Any]:
     """Write every table of a snapshot; return what its meta data say of it."""
     staged: dict[str, StagedSource] = {}
@@ -208,13 +235,13 @@ def _fill(
             bar.update()
         staged = {name: staged[name] for name in config.sources}
         bar.set_description("order events")
-        begin, cut_off = _write_events(con, config, staged)
+        begin, cut_off, findings = _write_events(con, config, staged, text_scorer)
         bar.update()
         bar.set_description("gather customers")
         _write_customers(con, staged)
         bar.update()
         bar.set_description("check quality")
-        _write_accounts(con, config, staged, inputs)
+        _write_accounts(con, config, staged, findings)
         bar.update()
     silence = config.journeys.silence
     return {
@@ -227,9 +254,12 @@ def _fill(
 
 
 def _write_events(
-    con: BaseBackend, config: Sources, staged: Mapping[str, StagedSource]
-) -> tuple[datetime | None, datetime]:
-    """Write the log; return from when and until when it was observed."""
+    con: BaseBackend,
+    config: Sources,
+    staged: Mapping[str, StagedSource],
+    text_scorer: Scorer | None,
+) -> tuple[datetime | None, datetime, list[dict[str, Any]]]:
+    """Write the log; return from when and until when it was observed, and findings on its texts."""
     rules = [rule for source in config.sources.values() for rule in source.events]
     extras = dict.fromkeys(column for rule in rules for column in rule.columns)
     tables = [table for item in staged.values() for table in events_of(item, extras)]
@@ -251,20 +281,24 @@ def _write_events(
             f"observed_from, {begin}, is not before the end of the data, {cut_off}; "
             "set an earlier one in sources.yml"
         )
+    scored, findings = add_text_sentiment(
+        con, raw, scorer=text_scorer, calibrate=config.text.calibrate
+    )
     prepared = prepare_events(
-        raw,
+        scored,
         observed_until=cut_off,
         closes_after=config.journeys.silence,
         start=config.journeys.start,
         end=config.journeys.end,
         split_after=config.journeys.split_after,
     )
-    ordered = prepared.order_by("customer_id", "occurred_at", "event_id")
+    ordered = count_ahead(prepared).order_by("customer_id", "occurred_at", "event_id")
     events = con.create_table("events", ordered)
     check_contract(events, "events")
+    check_contract(events, "counted_events")
     journeys = journey_table(events).order_by("customer_id", "started_at", "journey_id")
     check_contract(con.create_table("journeys", journeys), "journeys")
-    return begin, cut_off
+    return begin, cut_off, findings
 
 
 def _write_customers(con: BaseBackend, staged: Mapping[str, StagedSource]) -> None:
@@ -278,12 +312,12 @@ def _write_accounts(
     con: BaseBackend,
     config: Sources,
     staged: Mapping[str, StagedSource],
-    inputs: list[dict[str, Any]],
+    findings: list[dict[str, Any]],
 ) -> None:
     """Write what became of every row: rejects, quality, and the counts per source."""
     rejects = reduce(ir.Table.union, [table for item in staged.values() for table in item.rejects])
     con.create_table("rejects", rejects.order_by("source", "row_number", "reason", "record"))
-    con.create_table("quality", ibis.memtable(quality(config, staged), schema=COLUMNS))
+    con.create_table("quality", ibis.memtable(quality(config, staged, findings), schema=COLUMNS))
     con.create_table("sources", _source_counts(con, staged))
 
 

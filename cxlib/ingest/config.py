@@ -159,6 +159,7 @@ class EventRule(_Strict):
     owned: bool | None = None
     value: str | None = None
     score: Score | None = None
+    text: str | None = None
     columns: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -181,8 +182,14 @@ class EventRule(_Strict):
         """Columns of the source that the rule reads."""
         described = [*self.fields().values(), self.touchpoint, self.score]
         named = {item.column for item in described if isinstance(item, FieldColumn | Score)}
-        value = {self.value} if self.value else set()
-        return named | value | {self.time.column} | set(self.when) | set(self.columns)
+        plain = {self.value, self.text} - {None}
+        return (
+            named
+            | {str(name) for name in plain}
+            | {self.time.column}
+            | set(self.when)
+            | set(self.columns)
+        )
 
 
 class Source(_Strict):
@@ -201,6 +208,12 @@ class Source(_Strict):
         own = {self.id, self.customer.key, self.customer.column, self.journey} - {None}
         rules = (rule.columns_used() for rule in self.events)
         return {str(name) for name in own}.union(self.attributes, *rules)
+
+
+class TextRule(_Strict):
+    """How the sentiment of what customers write is made."""
+
+    calibrate: bool = False
 
 
 class JourneyRule(_Strict):
@@ -268,6 +281,7 @@ class Sources(_Strict):
     timezone: Zone = "UTC"
     journeys: JourneyRule = JourneyRule()
     personal: tuple[str, ...] = ()
+    text: TextRule = TextRule()
     sources: dict[str, Source] = Field(min_length=1)
     checks: tuple[Check, ...] = ()
 

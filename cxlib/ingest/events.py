@@ -28,7 +28,8 @@ def events_of(staged: StagedSource, extras: Iterable[str]) -> list[ir.Table]:
     Returns
     -------
     list of ibis.expr.types.Table
-        The columns of the events contract up to ``source``, then the extras. ``event_id`` is made
+        The columns of the events contract up to ``source``, then ``cx_text``, what the customer
+        wrote (for ``score_texts``, which takes it away), then the extras. ``event_id`` is made
         of the source, the row's id (or number) and the number of the rule: it is the same in every
         build, and rows without an id keep the order of their file.
 
@@ -60,12 +61,21 @@ def events_of(staged: StagedSource, extras: Iterable[str]) -> list[ir.Table]:
             "touchpoint": described(rows, rule.touchpoint),
             **_facts(rows, rule),
             "source": ibis.literal(staged.name),
+            "cx_text": _text(rows, rule, number),
         }
         kept = {
             name: rows[name] if name in rule.columns else ibis.null("string") for name in extras
         }
         events.append(rows.select(**columns, **kept))
     return events
+
+
+def _text(rows: ir.Table, rule: EventRule, number: int) -> ir.StringValue:
+    if rule.text is None:
+        return ibis.null("string")
+    kept = f"cx_text_{number}"
+    text = rows[kept if kept in rows.columns else rule.text]
+    return text.strip().nullif("")
 
 
 def _facts(rows: ir.Table, rule: EventRule) -> dict[str, ir.Value]:

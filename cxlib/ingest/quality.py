@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from itertools import combinations
 
@@ -31,7 +31,11 @@ COLUMNS = {
 """Columns of the findings, with their Ibis types."""
 
 
-def quality(config: Sources, staged: Mapping[str, StagedSource]) -> pd.DataFrame:
+def quality(
+    config: Sources,
+    staged: Mapping[str, StagedSource],
+    further: Iterable[Mapping[str, object]] = (),
+) -> pd.DataFrame:
     """Findings on the exports' quality: what was checked, on how many rows, how many fail.
 
     Parameters
@@ -40,6 +44,8 @@ def quality(config: Sources, staged: Mapping[str, StagedSource]) -> pd.DataFrame
         The workspace's description with its ``checks``.
     staged
         Its sources, by name.
+    further
+        Findings made elsewhere: ``check``, ``source``, ``n``, ``failing``, ``examples``, ``note``.
 
     Returns
     -------
@@ -60,6 +66,7 @@ def quality(config: Sources, staged: Mapping[str, StagedSource]) -> pd.DataFrame
     rows += _conflicts(list(staged.values()))
     for check in config.checks:
         rows += _agreement(check, staged) if check.agree else _order(check, config, staged)
+    rows += [dict(finding) for finding in further]
     frame = pd.DataFrame(rows, columns=["check", "source", "n", "failing", "examples", "note"])
     share = (frame["failing"] / frame["n"].where(frame["n"] > 0)).astype("float64")
     return frame.assign(share=share)[list(COLUMNS)].reset_index(drop=True)

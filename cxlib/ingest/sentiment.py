@@ -1,13 +1,24 @@
-"""Scores that customers give, as a sentiment from -1 (worst) to 1 (best)."""
+"""What customers score and write, as a sentiment from -1 (worst) to 1 (best)."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 
 from cxlib.errors import unknown_name
+from cxlib.ingest.texts import FEWEST_PAIRS, Scorer, fit_calibration, text_sentiment
 
-__all__ = ["SCALES", "score_sentiment"]
+if TYPE_CHECKING:
+    from ibis.backends import BaseBackend
+
+__all__ = ["SCALES", "add_text_sentiment", "score_sentiment"]
+
+_BATCH = 20_000
+_MOST_PAIRS = 50_000
+_LANGUAGES_SHOWN = 5
 
 SCALES = {
     "nps": (0.0, 7.5, 10.0),
@@ -52,3 +63,124 @@ def score_sentiment(score: ir.NumericValue, scale: str) -> ir.FloatingValue:
     above = (score - neutral) / (best - neutral)
     inside = score.between(worst, best)
     return ibis.cases((inside & (score < neutral), below), (inside, above), else_=None)
+
+
+def add_text_sentiment(
+    con: BaseBackend, events: ir.Table, *, scorer: Scorer | None = None, calibrate: bool = False
+) -> tuple[ir.Table, list[dict[str, object]]]:
+    """Events whose sentiment comes from their score, or else from their text, without the text.
+
+    Parameters
+    ----------
+    con
+        The connection that the snapshot is written through.
+    events
+        Events with ``cx_text``, which may be null.
+    scorer
+        What reads the texts; VADER by default.
+    calibrate
+        Whether to bring texts to the scale of the scores that stand beside texts.
+
+    Returns
+    -------
+    tuple of ibis.expr.types.Table and list of dict
+        The events, with ``sentiment_from`` ("score", "text" or null), and findings for the
+        ``quality`` table: texts that could not be read, by source, and how a calibration went.
+
+    Notes
+    -----
+    Each distinct text is read once, in batches. A calibration learns from at most 50,000 pairs,
+    drawn by the hash of the event's id.
+    """
+    written = events.filter(events.cx_text.notnull())
+    if not written.count().to_pyarrow().as_py():
+        return events.drop("cx_text"), []
+    read = _read_distinct(con, written.select("cx_text").distinct(), scorer)
+    findings = _unreadable(
+        written.select("event_id", "source", "cx_text").left_join(read, "cx_text")
+    )
+    if calibrate:
+        read, finding = _calibrated(con, written, read)
+        findings.append(finding)
+    read = read.select("cx_text", cx_sentiment="sentiment")
+    joined = events.left_join(read, "cx_text").drop("cx_text_right")
+    source = ibis.cases(
+        (joined.sentiment.notnull(), "score"), (joined.cx_sentiment.notnull(), "text"), else_=None
+    )
+    scored = joined.mutate(
+        sentiment=ibis.coalesce(joined.sentiment, joined.cx_sentiment), sentiment_from=source
+    )
+    return scored.drop("cx_text", "cx_sentiment"), findings
+
+
+def _read_distinct(con: BaseBackend, texts: ir.Table, scorer: Scorer | None) -> ir.Table:
+    """Table of each text's language and sentiment."""
+    numbered = texts.mutate(cx_number=ibis.row_number().over(order_by=texts.cx_text))
+    waiting = con.create_table("cx_texts_waiting", numbered, temp=True)
+    n = int(waiting.count().to_pyarrow().as_py())
+    schema = ibis.schema({"cx_text": "string", "language": "string", "sentiment": "float64"})
+    read = con.create_table("cx_texts", schema=schema, temp=True)
+    for start in range(0, n, _BATCH):
+        batch = waiting.filter(waiting.cx_number.between(start, start + _BATCH - 1))
+        given = batch.order_by("cx_number").to_pandas()["cx_text"]
+        frame = text_sentiment(given, scorer=scorer).assign(cx_text=given)
+        con.insert("cx_texts", ibis.memtable(frame[list(schema)], schema=schema))
+    return read
+
+
+def _unreadable(written: ir.Table) -> list[dict[str, object]]:
+    """Findings on the texts that gave no sentiment, one per source."""
+    lost = written.sentiment.isnull()
+    counted = written.group_by("source", language=written.language.fill_null("no words")).aggregate(
+        n=written.count(), failing=lost.sum(), example=written.event_id.min(where=lost)
+    )
+    findings: list[dict[str, object]] = []
+    for source, frame in counted.to_pandas().groupby("source", sort=True):
+        failing = frame[frame["failing"] > 0].sort_values(
+            ["failing", "language"], ascending=[False, True]
+        )
+        kinds = [
+            f"{n:,} {name}" for name, n in zip(failing["language"], failing["failing"], strict=True)
+        ]
+        findings.append(
+            {
+                "check": "text can be read for its sentiment",
+                "source": str(source),
+                "n": int(frame["n"].sum()),
+                "failing": int(frame["failing"].sum()),
+                "examples": ", ".join(failing["example"].dropna().sort_values().head(3)),
+                "note": "no sentiment from: " + ", ".join(kinds[:_LANGUAGES_SHOWN])
+                if kinds
+                else "every text gave one",
+            }
+        )
+    return findings
+
+
+def _calibrated(
+    con: BaseBackend, written: ir.Table, read: ir.Table
+) -> tuple[ir.Table, dict[str, object]]:
+    scored = written.filter(written.sentiment.notnull()).select(
+        "event_id", "cx_text", score_sentiment="sentiment"
+    )
+    known = read.filter(read.sentiment.notnull()).select("cx_text", text_sentiment="sentiment")
+    pairs = scored.inner_join(known, "cx_text")
+    chosen = pairs.order_by(pairs.event_id.hexdigest("md5"), "event_id").limit(_MOST_PAIRS)
+    frame = chosen.select("text_sentiment", "score_sentiment").to_pandas()
+    finding = {"check": "texts are on the scale of the scores", "source": "", "examples": ""}
+    if len(frame) < FEWEST_PAIRS:
+        note = f"not calibrated: {len(frame)} texts have a score, and {FEWEST_PAIRS} are needed"
+        return read, {**finding, "n": len(frame), "failing": 0, "note": note}
+    calibration = fit_calibration(frame)
+    values = read.select("sentiment").distinct().filter(read.sentiment.notnull())
+    texts = values.to_pandas()["sentiment"]
+    mapped = pd.DataFrame({"sentiment": texts, "calibrated": calibration.predict(texts)})
+    table = con.create_table("cx_calibrated", ibis.memtable(mapped), temp=True)
+    joined = read.left_join(table, "sentiment")
+    summary = calibration.summary.iloc[0]
+    note = (
+        f"calibrated: mean absolute error {summary['before']:.2f} before, {summary['after']:.2f} "
+        f"after on texts not learned from; rank correlation {summary['spearman']:.2f}"
+    )
+    done = joined.select("cx_text", "language", sentiment=joined.calibrated)
+    return done, {**finding, "n": len(frame), "failing": 0, "note": note}

@@ -168,7 +168,7 @@ def stage_source(
     for column in (column for table in tables for column in table.columns):
         columns.setdefault(column.casefold(), column)
     rows = reduce(ir.Table.union, [_with_columns(table, columns) for table in tables])
-    rows = _hide_personal(rows, config)
+    rows = _hide_personal(_keep_texts(rows, config, rule), config)
     judgement = _judge(_with_customer(rows, rule, staged), config, rule)
     judged = con.create_table(f"{name}_judged", judgement, temp=True)
     staged_source = StagedSource(name, rule, judged, tuple(rejects), tuple(files))
@@ -244,6 +244,17 @@ def _with_columns(table: ir.Table, columns: Mapping[str, str]) -> ir.Table:
 
 def _names(columns: Iterable[str]) -> set[str]:
     return {column.casefold() for column in columns}
+
+
+def _keep_texts(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
+    """Keep personal texts as ``cx_text_<k>`` beside their hash, until their sentiment is known."""
+    personal = _names(config.personal)
+    texts = {
+        f"cx_text_{number}": rows[event.text]
+        for number, event in enumerate(rule.events)
+        if event.text is not None and event.text.casefold() in personal
+    }
+    return rows.mutate(**texts)
 
 
 def _hide_personal(rows: ir.Table, config: Sources) -> ir.Table:
