@@ -216,7 +216,9 @@ def _paths(log: Journeys, on: str) -> tuple[ir.Table, int]:
     placed = ibis.struct({"step": known.step, "value": known[on].cast("string")})
     paths = known.group_by("journey_id").aggregate(path=placed.collect())
     paths = paths.mutate(path=paths.path.sort().map(lambda event: event.value))
-    return journeys.drop("path").join(paths, "journey_id"), size
+    joined = journeys.drop("path").join(paths, "journey_id")
+    # Selected first: a join that goes on from this one could not be on a computed column.
+    return joined.select("journey_id", "is_open", "path"), size
 
 
 def _ranks(log: Journeys, on: str, order: Sequence[str] | None) -> dict[str, float]:
