@@ -36,6 +36,7 @@ _HOME = {
     "transitions": "cxlib.journeys.paths",
     "step_matrix": "cxlib.journeys.steps",
     "common_paths": "cxlib.journeys.variants",
+    "subsequences": "cxlib.journeys.frequent",
     "funnel": "cxlib.journeys.conversion.measures",
     "conversion_times": "cxlib.journeys.conversion.measures",
     "abandonment": "cxlib.journeys.funnels",
