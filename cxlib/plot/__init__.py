@@ -5,8 +5,10 @@ Every figure carries a sentence for readers who cannot see it in
 """
 
 from cxlib.plot.bars import dropoff
+from cxlib.plot.comparison import comparison
 from cxlib.plot.curves import survival
 from cxlib.plot.funnels import funnel
+from cxlib.plot.graph import transition_graph
 from cxlib.plot.matrix import transitions
 from cxlib.plot.retention import cohorts, lifecycle
 from cxlib.plot.ribbons import sankey
@@ -15,6 +17,7 @@ from cxlib.plot.template import figure_template, touchpoint_colour, touchpoint_c
 
 __all__ = [
     "cohorts",
+    "comparison",
     "dropoff",
     "figure_template",
     "funnel",
@@ -24,5 +27,6 @@ __all__ = [
     "survival",
     "touchpoint_colour",
     "touchpoint_colours",
+    "transition_graph",
     "transitions",
 ]

@@ -107,6 +107,7 @@ def figure_template(theme: str = "light") -> go.layout.Template:
             },
             "legend": {"font": {"color": tone["ink"]}, "bgcolor": "rgba(0,0,0,0)"},
             "annotationdefaults": {"font": {"color": tone["quiet"]}},
+            "sliderdefaults": {"currentvalue": {"font": {"color": tone["ink"]}}},
             "separators": ".,",
         },
         data={

@@ -66,3 +66,26 @@ def transition_frame() -> pd.DataFrame:
             "probability": [1.0, 0.75, 0.25, 1.0],
         }
     )
+
+
+def change_frame() -> pd.DataFrame:
+    """Differences of three moves: surely less, surely more, and perhaps chance."""
+    frame = pd.DataFrame(
+        {
+            "from_touchpoint": ["used_chatbot", "used_chatbot", "(start)"],
+            "to_touchpoint": ["(end)", "called_support", "used_chatbot"],
+            "compared": "probability",
+            "a": [0.58, 0.2, 0.5],
+            "b": [0.38, 0.35, 0.51],
+            "difference": [-0.2, 0.15, 0.01],
+            "lower": [-0.25, 0.1, -0.03],
+            "upper": [-0.16, 0.2, 0.05],
+            "p_value": [0.0001, 0.001, 0.4],
+            "p_adjusted": [0.0003, 0.002, 0.4],
+        }
+    )
+    for side, label in (("a", "2023"), ("b", "2024")):
+        frame[f"n_{side}"] = 100.0
+        frame[f"count_{side}"] = frame[side] * 100
+        frame[f"label_{side}"] = label
+    return frame
