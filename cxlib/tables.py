@@ -71,6 +71,13 @@ CONTRACTS: dict[str, dict[str, Column]] = {
         "next_at": Column("timestamp", "time of the next event, UTC", nullable=True),
         "is_open": Column("boolean", "whether its journey goes on at the cut-off"),
     },
+    "counted_events": {
+        "cx_customer": Column("int64", "number of the customer, from 1", minimum=1),
+        "cx_place": Column("int64", "position among the customer's events, from 1", minimum=1),
+        "cx_alone": Column("boolean", "no other journey of the customer has this step"),
+        "cx_new_to_journey": Column("boolean", "first such move of its journey"),
+        "cx_new_to_customer": Column("boolean", "first such move of its customer"),
+    },
     "journeys": {
         "journey_id": Column("string", "the journey", unique=True),
         "customer_id": Column("string", "whose journey"),
@@ -88,10 +95,13 @@ CONTRACTS: dict[str, dict[str, Column]] = {
     },
     "spells": {
         "customer_id": Column("string", "who was at risk"),
+        "spell": Column("int64", "number of the customer's spell, from 1", minimum=1),
         "origin": Column("timestamp", "start of the clock, UTC"),
         "entry_days": Column("float64", "days from origin to observation", minimum=0),
         "exit_days": Column("float64", "days from origin to the end", minimum=0),
-        "cause": Column("string", "which end, or censored"),
+        "event": Column("boolean", "whether it ended, and was not censored"),
+        "cause": Column("string", "which end, or in parentheses how observation stopped"),
+        "churn_rule": Column("string", "when a customer counted as gone"),
     },
 }
 """Columns that each table must have; a table may have more."""

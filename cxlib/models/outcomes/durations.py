@@ -1,4 +1,4 @@
-"""Outcomes: how long until something happened, for those who were at risk of it."""
+"""Durations: how long until a customer's first end, counted in one go."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pandas as pd
 from cxlib.errors import CxError, unknown_name
 from cxlib.journeys.log import Journeys, as_list, check_touchpoints, group_columns
 from cxlib.journeys.prepare import microseconds_between
+from cxlib.models.outcomes.episodes import check_as_of
 from cxlib.spans import parse_moment
 
 __all__ = ["time_to_event"]
@@ -109,7 +110,7 @@ def time_to_event(
     starts, ends = check_touchpoints(log, start), check_touchpoints(log, end)
     window = _check_window(log, window_start, origin)
     columns = {"entry": f"entry_{unit}", "duration": f"duration_{unit}"}
-    _check_groups_are_old_enough(log.events, as_list(by), window)
+    check_as_of(log.events, as_list(by), window)
     events, groups = group_columns(log.events, by, taken=[*columns.values(), "event", "n"])
     customers = _first_ends(events, _first_starts(events, groups, starts), ends)
     clock = customers.started_at if origin == "start" else _literal(window)
@@ -135,24 +136,6 @@ def _check_window(
             f"{log.observed_until.isoformat()}, so that nobody is at risk; give an earlier one"
         )
     return window
-
-
-def _check_groups_are_old_enough(events: ir.Table, by: list[str], window: datetime | None) -> None:
-    dated = [name for name in by if f"{name}_as_of" in events.columns]
-    if not dated:
-        return
-    latest = events.aggregate(**{name: events[f"{name}_as_of"].max() for name in dated})
-    row = latest.to_pandas().iloc[0]
-    for name in dated:
-        if pd.isna(row[name]) or (window is not None and row[name] <= window):
-            continue
-        taken = row[name].isoformat()
-        since = "from every start on" if window is None else f"from {window.isoformat()} on"
-        raise CxError(
-            f"the groups in {name!r} were taken as of {taken}, but customers count {since}: who is "
-            "in a group had to stay until then (immortal time); "
-            f"give window_start='{taken}', or take the groups at an earlier date"
-        )
 
 
 def _first_starts(events: ir.Table, groups: list[str], starts: list[str]) -> ir.Table:

@@ -1,0 +1,105 @@
+"""The clock of spells: whole hours, days, weeks or calendar months since an origin."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import ibis
+import ibis.expr.types as ir
+
+from cxlib.errors import unknown_name
+from cxlib.journeys.prepare import microseconds_between
+
+__all__ = ["UNITS", "check_unit", "moment", "units_between"]
+
+_MICROSECOND = timedelta(microseconds=1)
+_FIXED = {
+    "hours": timedelta(hours=1) // _MICROSECOND,
+    "days": timedelta(days=1) // _MICROSECOND,
+    "weeks": timedelta(weeks=1) // _MICROSECOND,
+}
+UNITS = (*_FIXED, "months")
+
+
+def check_unit(unit: str) -> None:
+    """Raise for a unit that no clock has.
+
+    Parameters
+    ----------
+    unit
+        Such as "months".
+
+    Raises
+    ------
+    CxError
+        With the closest that there is.
+    """
+    if unit not in UNITS:
+        raise unknown_name("unit", unit, UNITS)
+
+
+def moment(at: datetime) -> ir.TimestampScalar:
+    """A moment as the engine knows it.
+
+    Parameters
+    ----------
+    at
+        Naive UTC.
+
+    Returns
+    -------
+    ibis.expr.types.TimestampScalar
+        A literal.
+    """
+    return ibis.literal(at, type="timestamp")
+
+
+def units_between(
+    later: ir.TimestampValue, origin: ir.TimestampValue, unit: str, *, up: bool
+) -> ir.IntegerValue:
+    """Whole units from an origin to a moment, rounded down or up.
+
+    Parameters
+    ----------
+    later, origin
+        Moments.
+    unit
+        "hours", "days", "weeks" or "months".
+    up
+        Round up, and not down.
+
+    Returns
+    -------
+    ibis.expr.types.IntegerValue
+        int64; negative before the origin.
+
+    Notes
+    -----
+    The k-th month ends on the day of the month, and at the time, of the origin. Where a month has
+    no such day it ends with the first instant of the next one.
+
+    Examples
+    --------
+    >>> origin = ibis.timestamp("2024-01-31 00:00:00")
+    >>> for day in ("2024-02-29", "2024-03-01", "2024-03-31"):
+    ...     at = ibis.timestamp(f"{day} 00:00:00")
+    ...     print(units_between(at, origin, "months", up=False).to_pandas())
+    0
+    1
+    2
+    """
+    if unit != "months":
+        size = _FIXED[unit]
+        elapsed = microseconds_between(later, origin)
+        return ((elapsed + (size - 1 if up else 0)) / size).floor().cast("int64")
+
+    def months(at: ir.TimestampValue) -> ir.IntegerValue:
+        return at.year().cast("int64") * 12 + at.month().cast("int64")
+
+    def within(at: ir.TimestampValue) -> ir.IntegerValue:
+        return microseconds_between(at, at.truncate("M"))
+
+    crossed = months(later) - months(origin)
+    if up:
+        return crossed + (within(later) > within(origin)).cast("int64")
+    return crossed - (within(later) < within(origin)).cast("int64")
