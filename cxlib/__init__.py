@@ -37,6 +37,8 @@ _HOME = {
     "step_matrix": "cxlib.journeys.steps",
     "common_paths": "cxlib.journeys.variants",
     "subsequences": "cxlib.journeys.frequent",
+    "next_steps": "cxlib.journeys.following",
+    "path_memory": "cxlib.journeys.following",
     "funnel": "cxlib.journeys.conversion.measures",
     "conversion_times": "cxlib.journeys.conversion.measures",
     "abandonment": "cxlib.journeys.funnels",
