@@ -12,7 +12,7 @@ import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
 from cxlib.journeys.log import Journeys
-from cxlib.journeys.prepare import fill_contract, journey_table, prepare_events
+from cxlib.journeys.prepare import COUNTED, fill_contract, journey_table, prepare_events
 from cxlib.spans import parse_moment, parse_span
 from cxlib.tables import END, OPEN, OTHER, START
 
@@ -74,6 +74,8 @@ def journeys_from_frame(
     table = _rename_columns(frame if from_table else pd.DataFrame(frame), rename or {})
     if not from_table:
         table = ibis.memtable(_tidy_frame(table))
+    # Another log's, or someone's own columns: they would be taken at their word.
+    table = table.drop(*(name for name in COUNTED if name in table.columns))
     _check_events(fill_contract(table), cut_off)
     events = prepare_events(table, observed_until=cut_off, closes_after=silence)
     events = events if from_table else events.cache()

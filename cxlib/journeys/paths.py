@@ -10,7 +10,7 @@ import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
 from cxlib.journeys.log import Journeys, check_touchpoints, group_columns
-from cxlib.journeys.prepare import microseconds_between
+from cxlib.journeys.prepare import customer_key, is_counted, microseconds_between
 from cxlib.tables import END, OPEN, OTHER, START
 
 __all__ = ["flows", "transitions"]
@@ -78,19 +78,16 @@ def transitions(log: Journeys, *, by: str | Sequence[str] | None = None) -> pd.D
     4           visit         visit      1     0.333333                2.0
     """
     events, groups = group_columns(log.events, by, taken=_TRANSITION)
-    moves = _moves(events, groups)
-    counted = moves.group_by([*groups, *_LINK]).aggregate(
-        count=moves.count(),
-        journeys=moves.journey_id.nunique(),
-        customers=moves.customer_id.nunique(),
-        median_wait_hours=moves.wait_hours.median(),
-        p95_wait_hours=moves.wait_hours.quantile(0.95),
-    )
-    journeys = events.aggregate(by=groups, of_journeys=events.journey_id.nunique())
-    joined = counted.join(journeys, groups) if groups else counted.cross_join(journeys)
-    frame = joined.to_pandas()
+    frame = _count_moves(events, groups).union(_count_starts(events, groups)).to_pandas()
+    if groups:
+        journeys = events.group_by(groups).aggregate(_journeys=events.journey_id.nunique())
+        frame = frame.merge(journeys.to_pandas(), on=groups, validate="many_to_one")
+    else:
+        # Every journey starts once.
+        starts = frame["from_touchpoint"] == START
+        frame["_journeys"] = frame["count"].where(starts, 0).sum()
     frame["share"] = frame["count"] / _total(frame, groups)
-    frame["per_journey"] = frame["count"] / frame["of_journeys"]
+    frame["per_journey"] = frame["count"] / frame["_journeys"]
     frame["probability"] = frame["count"] / _total(frame, [*groups, "from_touchpoint"])
     frame["probability_in"] = frame["count"] / _total(frame, [*groups, "to_touchpoint"])
     waits = ["median_wait_hours", "p95_wait_hours"]
@@ -183,36 +180,58 @@ def flows(
         placed, low, high = _place_around(events, around, occurrence), -before, after - 1
     links = _links(placed, groups, from_start=around is not None)
     links = links.filter(links.step.between(low, high))
-    links = _bundle(links, _most_frequent(placed, low, high + 1, keep))
-    counted = links.group_by([*groups, "step", *_LINK]).aggregate(
-        journeys=links.count(), customers=links.customer_id.nunique()
-    )
+    counted = _count_links(links, groups, keep, high)
     frame = counted.to_pandas()
     frame["of_step"] = frame["journeys"] / _total(frame, [*groups, "step"], "journeys")
     return _in_order(frame, [*groups, "step"], "journeys")[[*groups, *_FLOW]]
 
 
-def _moves(events: ir.Table, groups: list[str]) -> ir.Table:
-    """One row per move, starts included."""
-    wait = microseconds_between(events.next_at, events.occurred_at) / _MICROSECONDS_PER_HOUR
-    moves = events.select(
-        *groups,
-        "journey_id",
-        "customer_id",
-        from_touchpoint=events.touchpoint,
-        to_touchpoint=events.next_touchpoint,
-        wait_hours=wait.cast("float64"),
+def _count_moves(events: ir.Table, groups: list[str]) -> ir.Table:
+    """Moves that leave a touchpoint, per pair."""
+    if is_counted(events) and not groups:
+        journeys, customers = events.cx_new_to_journey.sum(), events.cx_new_to_customer.sum()
+    else:
+        journeys, customers = events.journey_id.nunique(), events[customer_key(events)].nunique()
+    waits = microseconds_between(events.next_at, events.occurred_at)
+    counted = events.group_by(
+        *groups, from_touchpoint=events.touchpoint, to_touchpoint=events.next_touchpoint
+    ).aggregate(
+        count=events.count(),
+        journeys=journeys.cast("int64"),
+        customers=customers.cast("int64"),
+        # Together, because the engine then gathers the waits once.
+        _waits=waits.quantile([0.5, 0.95]),
     )
+    return counted.mutate(
+        median_wait_hours=counted._waits[0] / _MICROSECONDS_PER_HOUR,
+        p95_wait_hours=counted._waits[1] / _MICROSECONDS_PER_HOUR,
+    ).drop("_waits")
+
+
+def _count_starts(events: ir.Table, groups: list[str]) -> ir.Table:
+    """Starts of journeys, per touchpoint."""
     first = events.filter(events.step == 1)
-    starts = first.select(
-        *groups,
-        "journey_id",
-        "customer_id",
-        from_touchpoint=ibis.literal(START),
-        to_touchpoint=first.touchpoint,
-        wait_hours=ibis.null("float64"),
+    alone = _is_alone(first)
+    counted = first.group_by(*groups, to_touchpoint=first.touchpoint).aggregate(
+        _n=first.count(),
+        _alone=first.count(where=alone),
+        _others=first[customer_key(first)].nunique(where=~alone),
     )
-    return moves.union(starts)
+    return counted.select(
+        *groups,
+        from_touchpoint=ibis.literal(START),
+        to_touchpoint=counted.to_touchpoint,
+        count=counted._n,
+        journeys=counted._n,
+        customers=(counted._alone + counted._others).cast("int64"),
+        median_wait_hours=ibis.null("float64"),
+        p95_wait_hours=ibis.null("float64"),
+    )
+
+
+def _is_alone(rows: ir.Table) -> ir.BooleanValue:
+    """Whether a row is known to be its customer's only one at its step: nothing to compare."""
+    return rows.cx_alone if "cx_alone" in rows.columns else ibis.literal(False)
 
 
 def _place_around(events: ir.Table, around: str, occurrence: str) -> ir.Table:
@@ -222,15 +241,18 @@ def _place_around(events: ir.Table, around: str, occurrence: str) -> ir.Table:
     anchors = events.filter(events.touchpoint == around)
     step = anchors.step.min() if occurrence == "first" else anchors.step.max()
     anchors = anchors.group_by("journey_id").aggregate(anchor_step=step)
-    placed = events.join(anchors, "journey_id")
+    # Journeys of a customer that are apart by their step may meet by their place.
+    kept = [name for name in events.columns if name != "cx_alone"]
+    placed = events.select(kept).join(anchors, "journey_id")
     return placed.mutate(place=placed.step - placed.anchor_step)
 
 
 def _links(placed: ir.Table, groups: list[str], *, from_start: bool) -> ir.Table:
     """One row per journey and step: the node it leaves and the node it reaches."""
+    key = [name for name in (customer_key(placed), "cx_alone") if name in placed.columns]
     links = placed.select(
         *groups,
-        "customer_id",
+        *key,
         step=placed.place,
         from_touchpoint=placed.touchpoint,
         to_touchpoint=placed.next_touchpoint,
@@ -240,7 +262,7 @@ def _links(placed: ir.Table, groups: list[str], *, from_start: bool) -> ir.Table
     first = placed.filter(placed.step == 1)
     starts = first.select(
         *groups,
-        "customer_id",
+        *key,
         step=first.place - 1,
         from_touchpoint=ibis.literal(START),
         to_touchpoint=first.touchpoint,
@@ -248,10 +270,49 @@ def _links(placed: ir.Table, groups: list[str], *, from_start: bool) -> ir.Table
     return links.union(starts)
 
 
-def _most_frequent(placed: ir.Table, low: int, high: int, keep: int) -> ir.Table:
+def _count_links(links: ir.Table, groups: list[str], keep: int, high: int) -> ir.Table:
+    """Journeys and customers per link, once all but the most frequent touchpoints are bundled."""
+    keys = [*groups, "step", *_LINK]
+    exact = links.group_by(keys).aggregate(
+        journeys=links.count(), _alone=links.count(where=_is_alone(links))
+    )
+    exact = exact.mutate(_from=exact.from_touchpoint, _to=exact.to_touchpoint)
+    bundled = _bundle(exact, _most_frequent(exact, keep, high))
+    # Numbers, because an engine compares them sooner than names.
+    number = ibis.dense_rank().over(ibis.window(order_by=keys))
+    bundled = bundled.mutate(_link=number.cast("int64")).cache()
+    others = _customers_of(links.filter(~_is_alone(links)), bundled, groups)
+    counted = bundled.group_by([*keys, "_link"]).aggregate(
+        journeys=bundled.journeys.sum().cast("int64"), _alone=bundled._alone.sum().cast("int64")
+    )
+    counted = counted.left_join(others, "_link")
+    customers = counted._alone + counted._others.fill_null(0)
+    return counted.select(*keys, "journeys", customers=customers.cast("int64"))
+
+
+def _customers_of(links: ir.Table, bundled: ir.Table, groups: list[str]) -> ir.Table:
+    """Distinct customers per number of a bundled link."""
+    numbers = bundled.select(
+        *groups,
+        "step",
+        "_link",
+        from_touchpoint=bundled._from,
+        to_touchpoint=bundled._to,
+    )
+    numbered = links.join(numbers, [*groups, "step", *_LINK])
+    distinct = numbered.select("_link", customer_key(links)).distinct()
+    return distinct.group_by("_link").aggregate(_others=distinct.count())
+
+
+def _most_frequent(exact: ir.Table, keep: int, high: int) -> ir.Table:
     """The touchpoints that are named at each place."""
-    shown = placed.filter(placed.place.between(low, high))
-    counts = shown.group_by("place", "touchpoint").aggregate(n=shown.count())
+    left = exact.filter(exact.from_touchpoint != START)
+    left = left.select(place=left.step, touchpoint=left.from_touchpoint, n=left.journeys)
+    # What the last move reaches is left by none.
+    last = exact.filter((exact.step == high) & ~exact.to_touchpoint.isin([END, OPEN]))
+    last = last.select(place=last.step + 1, touchpoint=last.to_touchpoint, n=last.journeys)
+    shown = left.union(last)
+    counts = shown.group_by("place", "touchpoint").aggregate(n=shown.n.sum())
     order = ibis.window(group_by="place", order_by=[counts.n.desc(), counts.touchpoint])
     ranked = counts.mutate(rank=ibis.row_number().over(order))
     return ranked.filter(ranked.rank < keep).select("place", "touchpoint")

@@ -14,7 +14,7 @@ import pandas as pd
 from cxlib.errors import CxError, unknown_name
 from cxlib.journeys.log import Journeys, as_list, check_touchpoints
 from cxlib.journeys.patterns import follows
-from cxlib.journeys.prepare import journey_table, place_events, prepare_events
+from cxlib.journeys.prepare import drop_counted, journey_table, place_events, prepare_events
 from cxlib.spans import parse_moment, parse_span
 
 __all__ = [
@@ -237,7 +237,8 @@ def keep_journeys(
     if where is not None:
         met = log.journeys.filter(_condition(log.journeys, where))
         events = _of_journeys(events, met)
-    return replace(log, events=events, journeys=_of_journeys(log.journeys, events))
+    journeys = _of_journeys(log.journeys, events)
+    return replace(log, events=drop_counted(events), journeys=journeys)
 
 
 def assign_stages(log: Journeys, stages: Mapping[str, str | Sequence[str]]) -> Journeys:
