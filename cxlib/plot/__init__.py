@@ -7,24 +7,37 @@ Every figure carries a sentence for readers who cannot see it in
 from cxlib.plot.bars import dropoff
 from cxlib.plot.comparison import comparison
 from cxlib.plot.curves import survival
+from cxlib.plot.customer import timeline
+from cxlib.plot.departments import handoff_chord, handoffs
 from cxlib.plot.funnels import funnel
 from cxlib.plot.graph import transition_graph
+from cxlib.plot.maps import journey_map
 from cxlib.plot.matrix import transitions
 from cxlib.plot.retention import cohorts, lifecycle
 from cxlib.plot.ribbons import sankey
+from cxlib.plot.samples import dotted
+from cxlib.plot.stages import deviation_outcomes, plan_deviations, stage_times
 from cxlib.plot.steps import step_matrix
 from cxlib.plot.template import figure_template, touchpoint_colour, touchpoint_colours
 
 __all__ = [
     "cohorts",
     "comparison",
+    "deviation_outcomes",
+    "dotted",
     "dropoff",
     "figure_template",
     "funnel",
+    "handoff_chord",
+    "handoffs",
+    "journey_map",
     "lifecycle",
+    "plan_deviations",
     "sankey",
+    "stage_times",
     "step_matrix",
     "survival",
+    "timeline",
     "touchpoint_colour",
     "touchpoint_colours",
     "transition_graph",

@@ -186,7 +186,7 @@ def test_a_map_is_suggested_as_the_journeys_go(con):
     assert optional == {"a": False, "x": False, "y": False, "z": True, "b": False}
     assert plan.stage_names == ["journey"]
     evidence = step_evidence(log, smallest=1, at_least=0.2).set_index("touchpoint")
-    assert evidence.loc["a", ["journeys", "n", "both", "before_next"]].tolist() == [9, 9, 9, 1.0]
+    assert evidence.loc["a", ["journeys", "n", "both", "before_next"]].tolist() == [9, 9, 8, 1.0]
     assert evidence.loc["y", ["next_touchpoint", "both", "before_next"]].tolist() == ["x", 8, 0.5]
     assert evidence.loc["z", "share"] == pytest.approx(2 / 9)
     assert evidence.loc["b", "next_touchpoint"] == "(end)"

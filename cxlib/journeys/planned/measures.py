@@ -218,7 +218,7 @@ def _summarise(frame: pd.DataFrame, confidence: float) -> pd.DataFrame:
     mean = frame["fitness"] / n
     spread = (frame["square"] - n * mean**2).clip(lower=0) / (n - 1).where(n > 1)
     half = special.ndtri(0.5 + confidence / 2) * np.sqrt(spread / n)
-    means = [name for name in frame if str(name).startswith("mean_")]
+    means = [f"mean_{name}" for name in ("deviations", *COUNTS)]
     return frame.assign(
         as_planned_share=frame["as_planned"] / n,
         lower=lower,

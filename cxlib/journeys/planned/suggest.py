@@ -148,7 +148,7 @@ def step_evidence(log: Journeys, *, at_least: float = 0.05, smallest: int = 10) 
     pairs = list(zip(found.names, following, strict=True))
     frame["next_touchpoint"] = ["(end)" if name is None else name for name in following]
     both = [0 if b is None else found.both(a, b) for a, b in pairs]
-    first = [0 if b is None else int(found.before.loc[a, b]) for a, b in pairs]
+    first = [0 if b is None else found.first(a, b) for a, b in pairs]
     frame["both"] = pd.Series(both, dtype="int64")
     frame["before_next"] = pd.Series(first, dtype="float64") / frame["both"].where(
         frame["both"] > 0
@@ -165,12 +165,18 @@ class _Found:
     facts: pd.DataFrame
     before: pd.DataFrame
 
+    def first(self, one: str, other: str) -> int:
+        return int(self.before.to_numpy()[self._at(one), self._at(other)])
+
     def both(self, one: str, other: str) -> int:
-        return int(self.before.loc[one, other] + self.before.loc[other, one])
+        return self.first(one, other) + self.first(other, one)
 
     def share_first(self, one: str, other: str) -> float:
         both = self.both(one, other)
-        return float(self.before.loc[one, other]) / both if both else np.nan
+        return self.first(one, other) / both if both else np.nan
+
+    def _at(self, name: str) -> int:
+        return list(self.before.index).index(name)
 
 
 def _look(log: Journeys, at_least: float, smallest: int) -> _Found:
@@ -289,8 +295,6 @@ def _groups(
 
 
 def _step(group: list[str], found: _Found, optional_below: float) -> object:
-    members = [
-        {"touchpoint": name, "optional": bool(found.facts.loc[name, "share"] < optional_below)}
-        for name in group
-    ]
+    shares = dict(zip(found.facts.index, found.facts["share"], strict=True))
+    members = [{"touchpoint": name, "optional": shares[name] < optional_below} for name in group]
     return members[0] if len(members) == 1 else {"any_order": members}
