@@ -89,3 +89,20 @@ def change_frame() -> pd.DataFrame:
         frame[f"count_{side}"] = frame[side] * 100
         frame[f"label_{side}"] = label
     return frame
+
+
+def handoff_frame(*pairs: tuple[str, str, int]) -> pd.DataFrame:
+    """Handoffs from (from, to, handoffs), each with a wait of 20 hours and a return in four."""
+    pairs = pairs or (
+        ("front_desk", "technical", 60),
+        ("technical", "front_desk", 30),
+        ("front_desk", "billing", 10),
+    )
+    frame = pd.DataFrame(pairs, columns=["from_department", "to_department", "handoffs"])
+    return frame.assign(
+        customers=frame["handoffs"],
+        share=frame["handoffs"] / frame["handoffs"].sum(),
+        median_wait_hours=20.0,
+        n=frame["handoffs"],
+        return_rate=0.25,
+    )
