@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 import cxlib
 from cxlib.engine.store import Snapshot, find_snapshot, point_to, write_snapshot
-from cxlib.errors import CxError
+from cxlib.errors import CxError, unknown_name
 from cxlib.ingest.config import Sources, load_sources
 from cxlib.ingest.customers import customers
 from cxlib.ingest.events import events_of
@@ -234,6 +234,7 @@ def _fill(
             staged[name] = stage_source(con, config, name, folder, staged)
             bar.update()
         staged = {name: staged[name] for name in config.sources}
+        _check_personal(config, staged)
         bar.set_description("order events")
         begin, cut_off, findings = _write_events(con, config, staged, text_scorer)
         bar.update()
@@ -251,6 +252,17 @@ def _fill(
         "inputs": inputs,
         "counts": _counts(con),
     }
+
+
+def _check_personal(config: Sources, staged: Mapping[str, StagedSource]) -> None:
+    """Refuse a personal column that no export has: a misspelt one would be stored as it is."""
+    if any(item.judged is None for item in staged.values()):
+        return  # it may be a column of the export that cannot be read
+    known = [column for item in staged.values() for column in item.columns]
+    found = {column.casefold() for column in known}
+    for name in config.personal:
+        if name.casefold() not in found:
+            raise unknown_name("column", name, known, "that is personal in any export")
 
 
 def _write_events(
@@ -316,7 +328,9 @@ def _write_accounts(
 ) -> None:
     """Write what became of every row: rejects, quality, and the counts per source."""
     rejects = reduce(ir.Table.union, [table for item in staged.values() for table in item.rejects])
-    con.create_table("rejects", rejects.order_by("source", "row_number", "reason", "record"))
+    con.create_table(
+        "rejects", rejects.order_by("source", "file", "row_number", "reason", "record")
+    )
     con.create_table("quality", ibis.memtable(quality(config, staged, findings), schema=COLUMNS))
     con.create_table("sources", _source_counts(con, staged))
 

@@ -63,6 +63,8 @@ def read_description(path: str | Path, model: type[Model], *, says: str, needs: 
     try:
         tree, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
         _refuse_repeated_words(tree)
+    except RecursionError as error:
+        raise CxError(f"{path.name} nests its words too deeply; write it flatter") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""

@@ -42,7 +42,7 @@ class StagedSource:
         ``cx_record`` (its id), ``cx_customer``, ``cx_time_<k>`` for the k-th event rule, and
         ``cx_reason``, null where the row can be used. None where no file could be read.
     rejects
-        Tables of unusable records and files: ``source, row_number, rows, reason, record``.
+        Tables of unusable records and files: ``source, file, row_number, rows, reason, record``.
     files
         One dictionary per file: ``file``, ``rows_read``.
 
@@ -172,7 +172,7 @@ def stage_source(
     judgement = _judge(_with_customer(rows, rule, staged), config, rule)
     judged = con.create_table(f"{name}_judged", judgement, temp=True)
     staged_source = StagedSource(name, rule, judged, tuple(rejects), tuple(files))
-    rejected = _rejected_rows(judged, staged_source.columns, name)
+    rejected = _rejected_rows(judged, staged_source)
     return replace(staged_source, rejects=(*rejects, rejected))
 
 
@@ -196,6 +196,7 @@ def _read_file(
         rejects.append(
             lines.select(
                 source=ibis.literal(name),
+                file=ibis.literal(path.name),
                 row_number="row_number",
                 rows=ibis.literal(1, "int64"),
                 reason="reason",
@@ -215,6 +216,7 @@ def _whole_file(name: str, file: str, rows: int, reason: str) -> ir.Table:
     frame = pd.DataFrame(
         {
             "source": [name],
+            "file": [file],
             "row_number": pd.array([None], dtype="Int64"),
             "rows": [rows],
             "reason": [f"{file}: {reason.removeprefix(f'the file {file!r} ')}"],
@@ -227,6 +229,7 @@ def _whole_file(name: str, file: str, rows: int, reason: str) -> ir.Table:
 _REJECTS = ibis.schema(
     {
         "source": "string",
+        "file": "string",
         "row_number": "int64",
         "rows": "int64",
         "reason": "string",
@@ -385,10 +388,13 @@ def _shown(value: ir.StringValue) -> ir.StringValue:
     return ibis.literal("'") + value.fill_null("")[:60] + "'"
 
 
-def _rejected_rows(judged: ir.Table, columns: list[str], name: str) -> ir.Table:
+def _rejected_rows(judged: ir.Table, staged: StagedSource) -> ir.Table:
     bad = judged.filter(judged.cx_reason.notnull())
+    columns = staged.columns
+    names = [Path(str(file["file"])).name for file in staged.files]
     return bad.select(
-        source=ibis.literal(name),
+        source=ibis.literal(staged.name),
+        file=ibis.cases(*((bad.cx_file == number, name) for number, name in enumerate(names))),
         row_number=bad.cx_row,
         rows=ibis.literal(1, "int64"),
         reason=bad.cx_reason,

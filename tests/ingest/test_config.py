@@ -121,3 +121,10 @@ def test_a_file_outside_the_exports_is_refused(tmp_path):
 def test_a_date_as_start_means_the_beginning_of_that_day(tmp_path):
     workspace = write(tmp_path, {}, ORDERS + "    observed_from: 2024-01-01\n")
     assert str(load_sources(workspace / "sources.yml").window()[0]) == "2024-01-01 00:00:00"
+
+
+def test_a_description_nested_too_deeply_is_said(tmp_path):
+    path = tmp_path / "sources.yml"
+    path.write_text("name: " + "[" * 20_000 + "]" * 20_000)
+    with pytest.raises(CxError, match=r"sources\.yml nests its words too deeply"):
+        load_sources(path)

@@ -447,3 +447,23 @@ def test_a_personal_value_leaves_the_exports_nowhere(tmp_path):
     assert result.counts["events"] == 2
     for name in ("events", "customers", "identities", "rejects", "quality"):
         assert "@x" not in result.snapshot.table(name).to_pandas().to_csv().lower()
+
+
+def test_a_reject_of_many_files_names_its_own(tmp_path):
+    several = ORDERS.replace("file: orders.csv", "file: orders_*.csv")
+    files = {
+        "orders_1.csv": "order_id,account,at,amount\n1,a,2024-01-01,1\n",
+        "orders_2.csv": "order_id,account,at,amount\n2,a,never,1\n1,b,2024-01-02,1\n",
+    }
+    table = build(tmp_path, files, several).snapshot.table("rejects").to_pandas()
+    assert table[["file", "row_number"]].to_numpy().tolist() == [
+        ["orders_2.csv", 1],
+        ["orders_2.csv", 2],
+    ]
+
+
+def test_a_misspelt_personal_column_is_refused(tmp_path):
+    secret = ORDERS.replace("name: shop", "name: shop\n    personal: [acount]")
+    files = {"orders.csv": "order_id,account,at,amount\n1,a,2024-01-01,1\n"}
+    with pytest.raises(CxError, match="there is no column 'acount' that is personal in any export"):
+        build(tmp_path, files, secret)
