@@ -171,8 +171,9 @@ def sample_events(
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     """Missing text as None and missing numbers as NaN, whatever the engine gave."""
-    text = ["channel", "stage", "department", "product", "layer"]
-    frame[text] = frame[text].astype(object).where(frame[text].notna(), None)
+    for name in ("channel", "stage", "department", "product", "layer"):
+        frame[name] = [None if pd.isna(value) else value for value in frame[name]]
+        frame[name] = frame[name].astype("object")
     return frame.astype({"step": "int64", "sentiment": "float64", "value": "float64"})
 
 

@@ -19,6 +19,9 @@ _COHORTS = (
     "upper",
     "complete",
 )
+# The quarter by its first month: the format has no quarters.
+_CALENDAR = {"day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m", "quarter": "%Y-%m",
+             "year": "%Y"}  # fmt: skip
 _MEASURES = ("retention", "revenue_retention")
 _LIFECYCLE = ("period", "active", "new", "returning", "resurrected", "dormant", "complete")
 _STATES = {"returning": "#0072b2", "resurrected": "#e69f00", "new": "#009e73", "dormant": "#98a2ae"}
@@ -78,14 +81,17 @@ def cohorts(
     heading = title or ("Revenue that stays" if value else "Customers who stay") + ", by cohort"
     if frame.empty:
         return blank(heading, "No customers in this selection.", theme=theme)
+    if frame[measure].isna().all():
+        sentence = "No cohort has value in its first period, so nothing can be compared with it."
+        return blank(heading, sentence, theme=theme)
     sizes = frame.groupby("cohort")["n"].first()
     figure = go.Figure(_triangle(frame, measure, sizes))
     figure.update_layout(
-        xaxis={"showgrid": False, "title": "time since the cohort began", "type": "category"},
+        xaxis={"showgrid": False, "type": "category", "tickangle": 0} | _time_axis(frame),
         yaxis={"autorange": "reversed", "showgrid": False, "type": "category"},
     )
     periods = frame["period"].nunique()
-    note = "" if frame["complete"].all() else "; * not over when the data ended"
+    note = "" if frame["complete"].all() else "; * not yet over"
     return dress(
         figure,
         title=heading,
@@ -149,11 +155,11 @@ def lifecycle(frame: pd.DataFrame, *, title: str | None = None, theme: str = "li
         legend={"orientation": "h", "y": -0.14, "yanchor": "top", "x": 0, "traceorder": "normal"},
         margin={"b": 90},
     )
-    note = "" if frame["complete"].all() else "; the paler one was not over when the data ended"
+    note = "" if frame["complete"].all() else "; pale: not yet over"
     return dress(
         figure,
         title=heading,
-        subtitle=f"{len(frame)} periods; dormant below zero{note}",
+        subtitle=f"{len(frame)} periods, dormant below zero{note}",
         description=_lifecycle_reading(frame),
         height=430,
         theme=theme,
@@ -186,19 +192,36 @@ def _triangle(frame: pd.DataFrame, measure: str, sizes: pd.Series) -> go.Heatmap
     return go.Heatmap(
         z=[[None if pd.isna(s) else float(s) for s in row] for row in z.to_numpy()],
         x=labels["label"].tolist(),
-        y=[f"{cohort:%Y-%m-%d}  ({n:,})" for cohort, n in sizes.items()],
+        y=[f"{_name(cohort, labels['label'].iloc[0])}  ({n:,})" for cohort, n in sizes.items()],
         zmin=0,
         zmax=max(1.0, float(z.max().max())) if measure == "revenue_retention" else 1.0,
         xgap=2,
         ygap=2,
         text=text,
         texttemplate="%{text}",
-        textfont={"size": 11},
         customdata=hints,
         hovertemplate="<b>%{y}, %{x}</b>: %{text}<br>%{customdata}<extra></extra>",
         hoverongaps=False,
         showscale=False,
     )
+
+
+def _time_axis(frame: pd.DataFrame) -> dict[str, object]:
+    """Short names of the periods, and what they count."""
+    labels = frame.drop_duplicates("period").sort_values("period")["label"].tolist()
+    kind = labels[0].split(" ")[0]
+    if kind in _CALENDAR:
+        short, title = [label.split(" ")[1] for label in labels], f"{kind}s since the cohort began"
+    else:
+        short = [label.removesuffix(" days").replace(" to ", "–") for label in labels]
+        title = "days since the customer's start"
+    return {"tickvals": labels, "ticktext": short, "title": title}
+
+
+def _name(cohort: object, label: str) -> str:
+    """Name of a cohort, as exact as its period."""
+    kind = label.split(" ")[0]
+    return f"{cohort:{_CALENDAR.get(kind, '%Y-%m-%d')}}"
 
 
 def _reading(frame: pd.DataFrame, measure: str, sizes: pd.Series) -> str:

@@ -37,20 +37,43 @@ def lifecycle_frame():
 
 def test_cohorts_are_rows_and_what_had_not_begun_is_empty():
     heat = plot.cohorts(cohort_frame()).data[0]
-    assert list(heat.y) == ["2024-01-01  (40)", "2024-02-01  (20)"]
+    assert list(heat.y) == ["2024-01  (40)", "2024-02  (20)"]
     assert [list(row) for row in heat.z] == [[1.0, 0.25], [1.0, None]]
 
 
 def test_a_cell_that_is_not_over_has_an_asterisk():
     figure = plot.cohorts(cohort_frame())
     assert [list(row) for row in figure.data[0].text] == [["100%", "25%"], ["100%*", ""]]
-    assert "* not over" in figure.layout.title.subtitle.text
+    assert "* not yet over" in figure.layout.title.subtitle.text
 
 
 def test_revenue_may_be_more_than_at_first():
     figure = plot.cohorts(cohort_frame(), measure="revenue_retention")
     assert figure.data[0].zmax == 1.5
     assert "the median cohort has 150.0%" in figure.layout.meta["description"]
+
+
+def test_revenue_that_nobody_had_at_first_is_said_and_not_drawn():
+    frame = cohort_frame().assign(revenue_retention=float("nan"))
+    figure = plot.cohorts(frame, measure="revenue_retention")
+    assert "No cohort has value in its first period" in figure.layout.meta["description"]
+    assert not figure.data
+
+
+def test_periods_have_short_names_and_cohorts_are_as_exact_as_their_period():
+    axis = plot.cohorts(cohort_frame()).layout.xaxis
+    assert list(axis.ticktext) == ["0", "1"]
+    assert axis.title.text == "months since the cohort began"
+    spans = cohort_frame().assign(label=["0 to 7 days", "7 to 30 days", "0 to 7 days"])
+    figure = plot.cohorts(spans)
+    assert list(figure.layout.xaxis.ticktext) == ["0–7", "7–30"]
+    assert figure.data[0].y[0] == "2024-01-01  (40)"
+
+
+@pytest.mark.parametrize("chart", [plot.cohorts, plot.lifecycle])
+def test_a_subtitle_fits_a_phone(chart):
+    frame = cohort_frame() if chart is plot.cohorts else lifecycle_frame()
+    assert len(chart(frame).layout.title.subtitle.text) <= 57
 
 
 def test_the_dormant_hang_below_zero_and_what_is_not_over_is_paler():
