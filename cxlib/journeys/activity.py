@@ -17,6 +17,7 @@ from cxlib.journeys.periods import (
     period_number,
     period_starts,
 )
+from cxlib.journeys.prepare import customer_key
 
 __all__ = ["lifecycle", "stickiness"]
 
@@ -79,7 +80,7 @@ def lifecycle(
     check_period(period)
     events, groups = group_columns(log.events, by, taken=_LIFECYCLE)
     active = first_events(events, groups, period, recurring=True)
-    in_time = ibis.window(group_by="customer_id", order_by="_cohort")
+    in_time = ibis.window(group_by=customer_key(events), order_by="_cohort")
     active = active.mutate(
         _last=active._cohort.lag().over(in_time), _next=active._cohort.lead().over(in_time)
     )
@@ -142,9 +143,10 @@ def stickiness(
     check_period(period)
     events, groups = group_columns(log.events, by, taken=_STICKINESS)
     at = number_periods(events.occurred_at, period)
-    places = events.group_by("customer_id").aggregate(active_periods=at.nunique())
-    first = first_events(events, groups, period).select("customer_id", *groups)
-    joined = places.join(first, "customer_id")
+    customer = customer_key(events)
+    places = events.group_by(customer).aggregate(active_periods=at.nunique())
+    first = first_events(events, groups, period).select(customer, *groups)
+    joined = places.join(first, customer)
     counted = joined.group_by([*groups, "active_periods"]).aggregate(customers=joined.count())
     frame = counted.to_pandas()
     most = int(frame["active_periods"].max()) if len(frame) else 0

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from cxlib.errors import unknown_name
-from cxlib.journeys.prepare import microseconds_between
+from cxlib.journeys.prepare import customer_key, microseconds_between
 
 __all__ = [
     "PERIODS",
@@ -179,8 +179,8 @@ def first_events(
     Returns
     -------
     ibis.expr.types.Table
-        The groups, ``customer_id``, ``_cohort`` (number of the event's period) and ``_start``
-        (its time).
+        The groups, ``customer_id`` (or ``cx_customer``, where it is stored), ``_cohort`` (number of
+        the event's period) and ``_start`` (its time).
 
     Examples
     --------
@@ -188,13 +188,20 @@ def first_events(
     ...     "event_id": ["1", "2"], "customer_id": ["a", "a"],
     ...     "occurred_at": [datetime(1970, 2, 1), datetime(1970, 3, 1)],
     ... })
-    >>> first_events(events, [], "month").to_pandas()
+    >>> first_events(events, [], "month").select("customer_id", "_cohort", "_start").to_pandas()
       customer_id  _cohort     _start
     0           a        1 1970-02-01
     """
+    customer = customer_key(events)
     events = events.mutate(_cohort=number_periods(events.occurred_at, period))
-    key = ["customer_id", "_cohort"] if recurring else ["customer_id"]
+    key = [customer, "_cohort"] if recurring else [customer]
+    if not groups:
+        # A minimum is had without sorting.
+        return events.group_by(key).aggregate(
+            _start=events.occurred_at.min(),
+            **({} if recurring else {"_cohort": events._cohort.min()}),
+        )
     order = ibis.window(group_by=key, order_by=_ORDER)
     ranked = events.mutate(_rank=ibis.row_number().over(order))
     first = ranked.filter(ranked._rank == 0)
-    return first.select(*groups, "customer_id", "_cohort", _start="occurred_at")
+    return first.select(*groups, customer, "_cohort", _start="occurred_at")

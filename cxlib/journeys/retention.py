@@ -20,7 +20,7 @@ from cxlib.journeys.periods import (
     number_periods,
     period_starts,
 )
-from cxlib.journeys.prepare import microseconds_between
+from cxlib.journeys.prepare import customer_key, is_counted, microseconds_between
 from cxlib.spans import parse_span
 
 __all__ = ["retention"]
@@ -125,17 +125,22 @@ def retention(
     check_touchpoints(log, [*as_list(start), *as_list(returning)])
     events, groups = group_columns(log.events, by, taken=_RETENTION)
     recurring = cohorts == "recurring"
-    units = first_events(_only(events, start), groups, period, recurring=recurring)
+    starts = _only(events, start)
+    if is_counted(events) and not (groups or recurring or as_list(start)):
+        # The first event of a customer is the first one of a journey, and these are fewer.
+        starts = log.journeys.select("cx_customer", occurred_at="started_at")
+    # Read twice: for the size of a cohort, and for its returns.
+    units = first_events(starts, groups, period, recurring=recurring).cache()
     events = events.mutate(_at=number_periods(events.occurred_at, period))
     back = _returns(_only(events, returning), units, groups, edges)
-    cells, latest = _cells(back, groups)
+    cells = _cells(back, groups)
     sizes = units.group_by([*groups, "_cohort"]).aggregate(n=units.count()).to_pandas()
     last = periods if edges is None else len(edges) - 2
     frame = _triangle(sizes, log.observed_until, period, last, edges)
     keys = [*groups, "_cohort", "period"]
     frame = frame.merge(cells, how="left", on=keys, validate="one_to_one")
     if on == "on_or_after":
-        frame["customers"] = _still_seen(frame, latest, groups)
+        frame["customers"] = _still_seen(frame, _latest(back, groups), groups)
     return _rates(frame, groups)
 
 
@@ -148,37 +153,38 @@ def _returns(
     events: ir.Table, units: ir.Table, groups: list[str], edges: list[timedelta] | None
 ) -> ir.Table:
     """Per customer, cohort and place: events and value."""
-    value = events.value.fill_null(0.0).cast("float64")
+    customer = customer_key(events)
     if edges is None:
-        # Counted per period first, so that the join is small.
-        back = events.group_by(["customer_id", "_at"]).aggregate(
-            _n=events.count(), _sum=value.sum()
+        # Counted per period first, so that the join is small, and each row is a place of its own.
+        back = events.group_by([customer, "_at"]).aggregate(
+            _n=events.count(), _sum=events.value.sum()
         )
-        joined = units.join(back, "customer_id").filter(lambda t: t._at >= t._cohort)
-        joined = joined.mutate(_place=joined._at - joined._cohort)
-    else:
-        back = events.select("customer_id", "occurred_at", _n=ibis.literal(1), _sum=value)
-        joined = units.join(back, "customer_id").filter(lambda t: t.occurred_at >= t._start)
-        since = microseconds_between(joined.occurred_at, joined._start)
-        bounds = [edge // timedelta(microseconds=1) for edge in edges[1:]]
-        place = sum(((since >= bound).cast("int64") for bound in bounds), ibis.literal(0))
-        joined = joined.mutate(_place=place.cast("int64"))
-    per_unit = joined.group_by([*groups, "customer_id", "_cohort", "_place"])
-    return per_unit.aggregate(_n=joined._n.sum(), _sum=joined._sum.sum())
+        joined = units.join(back, customer).filter(lambda t: t._at >= t._cohort)
+        return joined.mutate(_place=joined._at - joined._cohort)
+    back = events.select(customer, "occurred_at", "value")
+    joined = units.join(back, customer).filter(lambda t: t.occurred_at >= t._start)
+    since = microseconds_between(joined.occurred_at, joined._start)
+    bounds = [edge // timedelta(microseconds=1) for edge in edges[1:]]
+    place = sum(((since >= bound).cast("int64") for bound in bounds), ibis.literal(0))
+    joined = joined.mutate(_place=place.cast("int64"))
+    per_unit = joined.group_by([*groups, customer, "_cohort", "_place"])
+    return per_unit.aggregate(_n=joined.count(), _sum=joined.value.sum())
 
 
-def _cells(back: ir.Table, groups: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Per cohort and place: customers, events and value; and customers whose last place it is."""
+def _cells(back: ir.Table, groups: list[str]) -> pd.DataFrame:
+    """Per cohort and place: customers, events and value."""
+    cells = back.group_by([*groups, "_cohort", "_place"]).aggregate(
+        customers=back.count(), events=back._n.sum(), value=back._sum.cast("float64").sum()
+    )
+    return cells.to_pandas().rename(columns={"_place": "period"})
+
+
+def _latest(back: ir.Table, groups: list[str]) -> pd.DataFrame:
+    """Per cohort and place: customers who were last seen there."""
     keys = [*groups, "_cohort"]
-    cells = back.group_by([*keys, "_place"]).aggregate(
-        customers=back.count(), events=back._n.sum(), value=back._sum.sum()
-    )
-    last = back.group_by([*keys, "customer_id"]).aggregate(_place=back._place.max())
+    last = back.group_by([*keys, customer_key(back)]).aggregate(_place=back._place.max())
     latest = last.group_by([*keys, "_place"]).aggregate(last=last.count())
-    return (
-        cells.to_pandas().rename(columns={"_place": "period"}),
-        latest.to_pandas().rename(columns={"_place": "period"}),
-    )
+    return latest.to_pandas().rename(columns={"_place": "period"})
 
 
 def _triangle(

@@ -107,22 +107,22 @@ def step_matrix(
         journeys, low, high = journeys.mutate(_anchor=journeys.length + 1), -steps, -1
     else:
         journeys, low, high = journeys.mutate(_anchor=ibis.literal(0, type="int64")), 1, steps
-    cells = pd.concat(
-        [_visited(log.events, journeys, groups, low, high), _outside(journeys, groups, low, high)]
-    )
+    placed = log.events.select("journey_id", "touchpoint", "step")
+    if groups or around is not None or align == "end":
+        placed = _place(placed, journeys, groups)
+    cells = pd.concat([_visited(placed, groups, low, high), _outside(journeys, groups, low, high)])
     return _shares(_bundle(cells, keep), groups)
 
 
-def _visited(
-    events: ir.Table, journeys: ir.Table, groups: list[str], low: int, high: int
-) -> pd.DataFrame:
-    """Journeys per touchpoint and step, of those that have an event there."""
+def _place(events: ir.Table, journeys: ir.Table, groups: list[str]) -> ir.Table:
+    """Events with their step from the anchor of their journey, in the group of their journey."""
     anchors = journeys.select("journey_id", "_anchor", *groups)
-    # The group is the journey's, in place of the event's own.
-    placed = events.select("journey_id", "touchpoint", _step=events.step).join(
-        anchors, "journey_id"
-    )
-    placed = placed.mutate(step=placed._step - placed._anchor)
+    placed = events.join(anchors, "journey_id")
+    return placed.mutate(step=placed.step - placed._anchor)
+
+
+def _visited(placed: ir.Table, groups: list[str], low: int, high: int) -> pd.DataFrame:
+    """Journeys per touchpoint and step, of those that have an event there."""
     placed = placed.filter(placed.step.between(low, high))
     return placed.group_by([*groups, "step", "touchpoint"]).agg(journeys=placed.count()).to_pandas()
 
