@@ -52,8 +52,8 @@ def comparison(
     ...     "p_adjusted": [0.001], "count_a": [10], "n_a": [100], "count_b": [20], "n_b": [100],
     ...     "label_a": ["2023"], "label_b": ["2024"]})
     >>> comparison(frame).layout.meta["description"]
-    'Differences in dropoff rate, 2024 less 2023. The surest one is at opened ticket: 10.0% in 2023,
-    20.0% in 2024 (difference +10.0 points, 95% interval +5.0 to +15.0).'
+    'Differences in dropoff rate, 2024 less 2023. The surest one is at opened ticket: 2023 10.0%,
+    2024 20.0% (difference +10.0 points, 95% interval +5.0 to +15.0).'
     """
     need_columns(frame, _COLUMNS, "comparison")
     known = frame[frame["difference"].notna()]
@@ -80,7 +80,8 @@ def comparison(
     return dress(
         figure,
         title=heading,
-        subtitle=f"{some}{sure} of {len(known)} differences are more than chance explains",
+        subtitle=f"{first['label_b']} less {first['label_a']}; {some}{sure} of {len(known)} "
+        "differences are more than chance explains",
         description=_reading(first, known),
         height=202 + height * max(len(rows), 4),
         theme=theme,
@@ -111,8 +112,8 @@ def _dots(rows: pd.DataFrame) -> list[go.Scatter]:
     sure = rows["p_adjusted"] < _SURE
     other = rows["label_b"].iloc[0]
     kinds = (
-        (sure & (rows["difference"] > 0), _MORE, f"more in {other}"),
-        (sure & (rows["difference"] < 0), _LESS, f"less in {other}"),
+        (sure & (rows["difference"] > 0), _MORE, f"{other}: more"),
+        (sure & (rows["difference"] < 0), _LESS, f"{other}: less"),
         (~(sure & (rows["difference"] != 0)), _SAME, "chance may explain it"),
     )
     place = pd.Series(range(len(rows)), rows.index)
@@ -173,10 +174,8 @@ def _facts(row: pd.Series) -> str:
 
 
 def _axis(row: pd.Series) -> str:
-    unit = _unit(row)[1]
-    return f"{plain(row['compared'])}: {row['label_b']} less {row['label_a']}" + (
-        f" ({unit.strip()})" if unit else ""
-    )
+    unit = _unit(row)[1].strip()
+    return f"difference in {plain(row['compared'])}" + (f" ({unit})" if unit else "")
 
 
 def _reading(first: pd.Series, known: pd.DataFrame) -> str:
@@ -184,6 +183,6 @@ def _reading(first: pd.Series, known: pd.DataFrame) -> str:
     if not (known["p_adjusted"] < _SURE).any():
         return f"{what} Chance may explain each of them."
     return (
-        f"{what} The surest one is at {first['name'].replace('<br>', ' ')}: {_say(first, 'a')} in "
-        f"{first['label_a']}, {_say(first, 'b')} in {first['label_b']} (difference {_gap(first)})."
+        f"{what} The surest one is at {first['name'].replace('<br>', ' ')}: {first['label_a']} "
+        f"{_say(first, 'a')}, {first['label_b']} {_say(first, 'b')} (difference {_gap(first)})."
     )

@@ -44,7 +44,8 @@ def transition_graph(
         What ``cxlib.transitions`` returns, for one group; or what ``cxlib.compare`` returns of
         ``transitions``, for the differences.
     keep
-        How many touchpoints to show, the most frequent ones.
+        How many touchpoints to show, the most frequent ones; of differences, first those of moves
+        that have surely changed.
     shown
         About how many moves to draw at first; a slider draws more or fewer.
     title
@@ -155,13 +156,18 @@ def _names(moves: pd.DataFrame) -> list[str]:
 
 
 def _most_frequent(moves: pd.DataFrame, keep: int) -> list[str]:
-    """Names of the nodes: the touchpoints reached most often, and where journeys begin and end."""
+    """Names of the nodes: the touchpoints visited most often, and where journeys begin and end."""
     reached = moves.groupby("to_touchpoint")["weight"].sum().drop([END, OPEN], errors="ignore")
     left = moves.groupby("from_touchpoint")["weight"].sum().drop([START], errors="ignore")
     visits = reached.combine(left, max, fill_value=0).reset_index()
     visits.columns = pd.Index(["name", "visits"])
     visits = visits.sort_values(["visits", "name"], ascending=[False, True])
-    return [*visits["name"].head(keep), START, END, OPEN]
+    names = visits["name"].tolist()
+    if "is_sure" in moves:
+        # What has surely changed is shown, however rare it is.
+        changed = [name for name in _names(moves[moves["is_sure"]]) if name in set(names)]
+        names = list(dict.fromkeys([*changed, *names]))
+    return [*names[:keep], START, END, OPEN]
 
 
 def _nodes(drawn: pd.DataFrame, moves: pd.DataFrame) -> pd.DataFrame:
@@ -279,8 +285,8 @@ def _key(frame: pd.DataFrame) -> list[go.Scatter]:
         go.Scatter(x=[None], y=[None], mode="lines", name=name, hoverinfo="skip",
                    line={"color": colour, "width": 4, "dash": dash})
         for name, colour, dash in [
-            (f"more in {other}", _MORE, "solid"),
-            (f"less in {other}", _LESS, "solid"),
+            (f"{other}: more", _MORE, "solid"),
+            (f"{other}: less", _LESS, "solid"),
             ("chance may explain it", _SAME, "dot"),
         ]
     ]  # fmt: skip
@@ -369,6 +375,6 @@ def _reading(drawn: pd.DataFrame, kept: int, is_change: bool) -> str:
     if not first["is_sure"]:
         return f"{what}Chance may explain every difference."
     return (
-        f"{what}The largest difference is {pair}: {first['a']:.1%} in {first['label_a']}, "
-        f"{first['b']:.1%} in {first['label_b']}."
+        f"{what}The largest difference is {pair}: {first['label_a']} {first['a']:.1%}, "
+        f"{first['label_b']} {first['b']:.1%}."
     )

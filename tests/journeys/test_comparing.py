@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 import cxlib as cx
 from cxlib import compare
@@ -295,7 +295,7 @@ def test_a_log_in_which_all_is_open_says_so(con):
         compare(cx.dropoff, log, log_of(con, {"a": "visit"}, closes_after=None))
 
 
-@few_examples
+@settings(few_examples, max_examples=3)
 @given(rows=random_rows(), others=random_rows())
 def test_sides_may_be_exchanged(con, rows, others):
     one, two = log_of(con, rows), log_of(con, others)

@@ -6,7 +6,7 @@ from tests.plot.frames import change_frame
 
 def test_dots_are_points_of_difference_coloured_where_they_are_sure():
     more, less, same = plot.comparison(change_frame()).data
-    assert (more.name, more.marker.color) == ("more in 2024", "#d55e00")
+    assert (more.name, more.marker.color) == ("2024: more", "#d55e00")
     assert list(more.x) == pytest.approx([15.0])
     assert list(less.x) == pytest.approx([-20.0])
     assert (same.name, same.marker.color) == ("chance may explain it", "#7a8ba3")
@@ -23,7 +23,9 @@ def test_rows_keep_the_order_of_the_frame_and_are_named_by_their_cell():
 
 def test_the_subtitle_says_how_many_are_sure_and_shown():
     text = plot.comparison(change_frame(), top=2).layout.title.subtitle.text
-    assert text == "2 of 3 shown; 2 of 3 differences are more than chance explains"
+    assert text == (
+        "2024 less 2023; 2 of 3 shown; 2 of 3 differences are more than chance explains"
+    )
 
 
 def test_ratios_that_are_no_shares_keep_their_unit():

@@ -123,8 +123,16 @@ def test_differences_are_coloured_by_direction_and_grey_where_chance_may_explain
     unsure = by_name["<b>journey began → used chatbot</b>"]
     assert (unsure.marker.color, unsure.line.dash) == ("#8a94a3", "dot")
     legend = [trace.name for trace in figure.data if trace.showlegend is not False]
-    assert legend == ["more in 2024", "less in 2024", "chance may explain it"]
-    assert "58.0% in 2023, 38.0% in 2024" in figure.layout.meta["description"]
+    assert legend == ["2024: more", "2024: less", "chance may explain it"]
+    assert "2023 58.0%, 2024 38.0%" in figure.layout.meta["description"]
+
+
+def test_touchpoints_of_sure_differences_are_shown_however_rare():
+    frame = change_frame()
+    common = frame.tail(1).assign(from_touchpoint="a", to_touchpoint="b", count_a=900.0)
+    figure = plot.transition_graph(pd.concat([frame, common]), keep=2)
+    names = {name for name, *_ in figure.data[len(curves(figure))].customdata}
+    assert {"used_chatbot", "called_support"} <= names
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ _COMPARED = [
     *("compared", "a", "b", "difference", "lower", "upper", "p_value", "p_adjusted"),
     *("count_a", "n_a", "count_b", "n_b", "label_a", "label_b"),
 ]
+_COUNTS = ("count_a", "n_a", "count_b", "n_b")
 _TESTS = ("bootstrap", "permutation", "analytic")
 _CORRECTIONS = ("holm", "benjamini-hochberg")
 
@@ -84,7 +85,8 @@ def compare(
         cell in the measure (``from_touchpoint``, ``step``, …), ``compared`` (text, the rate),
         ``a`` and ``b`` float64 (the rate in each log), ``difference`` float64 (b - a) with
         ``lower`` and ``upper``, ``p_value`` and ``p_adjusted`` float64, ``count_a``, ``n_a``,
-        ``count_b``, ``n_b`` float64 (what the rates are made of), ``label_a``, ``label_b`` (text).
+        ``count_b``, ``n_b`` (what the rates are made of: int64 of a share, else float64),
+        ``label_a``, ``label_b`` (text).
 
     Raises
     ------
@@ -129,8 +131,8 @@ def compare(
     >>> columns = ["to_touchpoint", "a", "b", "difference", "p_adjusted", "n_a"]
     >>> found[found.from_touchpoint == "(start)"][columns].round(3)
       to_touchpoint    a     b  difference  p_adjusted  n_a
-    0           ask  0.0  0.75        0.75       0.435  4.0
-    1         visit  1.0  0.25       -0.75       0.435  4.0
+    0           ask  0.0  0.75        0.75       0.435    4
+    1         visit  1.0  0.25       -0.75       0.435    4
     """
     how = read_measure(measure)
     name, ratio = read_value(how, value)
@@ -154,6 +156,8 @@ def compare(
     )
     found = found[(found["n_a"] > 0) | (found["n_b"] > 0)]
     found = found[found["count_a"] + found["count_b"] >= min_count]
+    if ratio.is_share:
+        found = found.astype(dict.fromkeys(_COUNTS, "int64"))
     found["p_adjusted"] = adjust_p_values(found["p_value"], correction)
     order = ["p_value", *sums.cells.columns]
     found = found.sort_values(order, ignore_index=True)
