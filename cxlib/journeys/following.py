@@ -76,7 +76,7 @@ def next_steps(
     pandas.DataFrame
         One row per group, context and next step, the most frequent context and the best bet first:
         the ``by`` columns (text), ``context`` (text, the touchpoints used, as a pattern; "(any)"
-        for none), ``order`` int64 (how many these are), ``rank`` int64 (from 1),
+        for none), ``order`` int64 (places looked back at), ``rank`` int64 (from 1),
         ``next_touchpoint`` (text; ``(end)`` when the journey ends), ``count`` int64 (times it
         followed), ``n`` int64 (times that the context had a known outcome), ``open`` int64 (times
         that it is the latest of a journey still open), ``probability`` float64 (count of ``n``)
@@ -312,9 +312,15 @@ def _outcomes(moves: pd.DataFrame, groups: list[str], order: int) -> pd.DataFram
     grouped = counts.groupby(keys) if keys else counts.groupby(lambda _: 0)
     whole, later = grouped["count"].transform("sum"), grouped["_open"].transform("sum")
     counts = counts.assign(n=whole - later, open=later, order=order)
-    texts = [path_text(path) for path in counts[context].itertuples(index=False, name=None)]
+    texts = [_text(path) for path in counts[context].itertuples(index=False, name=None)]
     counts = counts.assign(context=texts if order else _ANY)
     return counts[counts[_NEXT] != OPEN].drop(columns="_open")
+
+
+def _text(context: tuple[str, ...]) -> str:
+    """A context as a pattern; before the start there is nothing more."""
+    starts = sum(name == START for name in context)
+    return path_text(context[max(starts - 1, 0) :])
 
 
 def _backed_off(

@@ -13,6 +13,7 @@ from cxlib.plot.funnels import funnel
 from cxlib.plot.graph import transition_graph
 from cxlib.plot.maps import journey_map
 from cxlib.plot.matrix import transitions
+from cxlib.plot.paths import common_paths, next_steps
 from cxlib.plot.retention import cohorts, lifecycle
 from cxlib.plot.ribbons import sankey
 from cxlib.plot.samples import dotted
@@ -22,6 +23,7 @@ from cxlib.plot.template import figure_template, touchpoint_colour, touchpoint_c
 
 __all__ = [
     "cohorts",
+    "common_paths",
     "comparison",
     "deviation_outcomes",
     "dotted",
@@ -32,6 +34,7 @@ __all__ = [
     "handoffs",
     "journey_map",
     "lifecycle",
+    "next_steps",
     "plan_deviations",
     "sankey",
     "stage_times",
