@@ -93,11 +93,13 @@ def units_between(
         elapsed = microseconds_between(later, origin)
         return ((elapsed + (size - 1 if up else 0)) / size).floor().cast("int64")
 
+    day, midnight = _FIXED["days"], moment(datetime(1, 1, 1))
+
     def months(at: ir.TimestampValue) -> ir.IntegerValue:
         return at.year().cast("int64") * 12 + at.month().cast("int64")
 
     def within(at: ir.TimestampValue) -> ir.IntegerValue:
-        return microseconds_between(at, at.truncate("M"))
+        return at.day().cast("int64") * day + microseconds_between(at, midnight) % day
 
     crossed = months(later) - months(origin)
     if up:

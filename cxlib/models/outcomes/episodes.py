@@ -267,12 +267,13 @@ def _check_known(table: ir.Table, carried: list[str]) -> None:
 def _moments(begins: ir.Table, ends: ir.Table, both: list[str]) -> ir.Table:
     """One row per customer and time at which something starts or may end."""
     missing = ibis.null("string")
+    # A union wants equal types: engines name precision and what is never null in theirs.
     start = begins.select(
-        "customer_id",
-        at=begins.occurred_at,
-        _start_id=begins.event_id,
+        customer_id=begins.customer_id.cast("string"),
+        at=begins.occurred_at.cast("timestamp"),
+        _start_id=begins.event_id.cast("string"),
         _end_id=missing,
-        _both=begins.touchpoint.isin(both) if both else ibis.literal(False),
+        _both=(begins.touchpoint.isin(both) if both else ibis.literal(False)).cast("boolean"),
         event=ibis.null("boolean"),
         cause=missing,
     )

@@ -138,7 +138,8 @@ def _counted(events: ir.Table, span: timedelta | None, most: int) -> History:
         changes = ibis.union(changes, over)
     steps = changes.group_by("customer_id", "at").aggregate(_step=changes._step.sum())
     so_far = ibis.window(group_by="customer_id", order_by="at", preceding=None, following=0)
-    count = steps._step.sum().over(so_far).cast("int64")
+    # By way of int32, because an engine's sum of int64 may be wider than Ibis thinks it is.
+    count = steps._step.sum().over(so_far).cast("int32").cast("int64")
     # Where span is None the count grows beyond the most and no longer changes anything.
     found = steps.select("customer_id", "at", value=ibis.least(count, most).cast("int64"))
     if span is not None:
@@ -182,9 +183,13 @@ def split_at_changes(
     the lead.
     """
     keys = ["customer_id", "spell", *keys]
-    before = ibis.literal(history.before).cast(history.table["value"].type())
+    # A union wants equal types, and what an engine says is never null has one of its own.
+    kind = history.table["value"].type().copy(nullable=True)
+    before = ibis.literal(history.before).cast(kind)
     whole = rows.mutate(before.name(name))
-    changes = history.table.select("customer_id", _at="at", _value="value")
+    changes = history.table.select(
+        "customer_id", _at=history.table["at"], _value=history.table["value"].cast(kind)
+    )
     met = rows.join(changes, "customer_id")
     known = met._at + ibis.interval(microseconds=lead // _MICROSECOND) if lead else met._at
     since = ibis.greatest(units_between(known, met.origin, unit, up=False) + 1, met.entry)

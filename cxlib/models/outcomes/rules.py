@@ -19,6 +19,15 @@ __all__ = ["ChurnRule", "read_ends"]
 
 ADMINISTRATIVE = "(administrative)"
 _MICROSECOND = timedelta(microseconds=1)
+_TYPES = {
+    "customer_id": "string",
+    "event_id": "string",
+    "declared": "timestamp",
+    "at": "timestamp",
+    "event": "boolean",
+    "cause": "string",
+}
+"""A union wants equal types, in which engines name precision and what is never null."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +138,7 @@ def read_ends(
         parts.append(_unsettled(events, rule, log))
     if not parts:
         raise CxError("nothing ends a spell; give end= touchpoints, or a rule with silence=")
+    parts = [part.cast(_TYPES) for part in parts]
     ends = ibis.union(*parts) if len(parts) > 1 else parts[0]
     if rule.contract_end or rule.grace is not None:
         if both := set(starts) & set(names):
