@@ -106,7 +106,7 @@ def handoffs(
         description=_reading(frame),
         height=250 + 34 * max(len(names), 4),
         theme=theme,
-        min_width=190 + 46 * len(names),
+        min_width=190 + 50 * len(names),
     )
 
 
@@ -176,7 +176,7 @@ def handoff_chord(
     for label in _labels(arcs):
         figure.add_annotation(**label)
     total = int(frame["handoffs"].sum())
-    subtitle = f"{total:,} handoffs; a ribbon has the colour of who hands over"
+    subtitle = f"{total:,} handoffs, in the colour of who hands over"
     hidden = 1 - drawn["handoffs"].sum() / total
     if hidden > 0:
         subtitle += f"; {hidden:.1%} of them are not drawn"
@@ -322,7 +322,9 @@ def _arc(radius: float, begin: float, end: float) -> NDArray[np.float64]:
 def _bend(start: NDArray[np.float64], goal: NDArray[np.float64]) -> NDArray[np.float64]:
     """Quadratic curve from one point to another, drawn towards the middle of the circle."""
     t = np.linspace(0, 1, _CURVE)[:, None]
-    return (1 - t) ** 2 * start + t**2 * goal
+    # Half way to the middle, and not all the way: neighbours would be joined by a spike.
+    control = (start + goal) / 4
+    return (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * goal
 
 
 def _ribbons(drawn: pd.DataFrame, ends: Ends, paint: Mapping[str, str]) -> Iterator[go.Scatter]:
