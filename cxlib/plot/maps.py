@@ -135,7 +135,7 @@ def _draw_head(figure: go.Figure, row: pd.Series) -> None:
         fillcolor=translucent(row["colour"], 0.18),
         line={"width": 0},
     )
-    target = _targets(row["stage_target_hours"], row["stage_target_sentiment"])
+    target = _targets(row["stage_target_hours"], row["stage_target_sentiment"], "")
     name = f"<b>{shorten(plain(row['stage']), _LETTERS)}</b>"
     figure.add_trace(_text(left + 0.1, 16 if target else 24, name, 13))
     if target:
@@ -217,10 +217,10 @@ def _lines(row: pd.Series, real: bool) -> list[str]:
     return lines
 
 
-def _targets(hours: float, sentiment: float) -> str:
+def _targets(hours: float, sentiment: float, word: str = "target: ") -> str:
     parts = [f"within {_span(hours)}"] if pd.notna(hours) else []
     parts += [f"mood {sentiment:+.1f}"] if pd.notna(sentiment) else []
-    return "target: " + ", ".join(parts) if parts else ""
+    return word + ", ".join(parts) if parts else ""
 
 
 def _span(hours: float) -> str:

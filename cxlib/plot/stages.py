@@ -416,7 +416,7 @@ def _measure(rows: pd.DataFrame) -> tuple[str, str, str]:
     if outcome == "sentiment":
         return "sentiment", ".2f", ".1f"
     if outcome == "duration_days":
-        return "duration in days", ".1f", ".3~g"
+        return "duration in days", ".3g", ".3~g"
     return f"share with {plain(outcome)}", ".1%", ".0%"
 
 

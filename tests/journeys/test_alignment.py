@@ -80,6 +80,34 @@ def test_what_is_planned_twice_is_reached_the_second_time_when_it_happens_twice(
     assert found.missing.tolist() == [0, 1]
 
 
+# Optimal alignments of these traces, by pm4py 2.7.23.11 (a process tree as model, a cost of 1 for
+# each move on the trace or the model alone). x, y and z are not planned.
+TRACES = "abcd acd bacd aabcd axbcd dcba xyz abab - a abdc bd".split()
+PM4PY_FITNESS = [1, 0.857143, 0.75, 0.888889, 0.888889, 0.25, 0, 0.5, 0, 0.4, 0.75, 0.666667]
+PM4PY_COST = [0, 1, 2, 1, 1, 6, 7, 4, 4, 3, 2, 2]
+PM4PY_COST_OPTIONAL = [0, 0, 1, 1, 1, 5, 6, 4, 3, 2, 2, 2]
+
+
+def compare(plan):
+    kept = [[letter for letter in trace if letter in plan.labels] for trace in TRACES]
+    found = align(plan, *(" ".join(path) for path in kept))
+    outside = [len(trace.strip("-")) - len(path) for trace, path in zip(TRACES, kept, strict=True)]
+    cost = found.missing / plan.unit + found.extra + outside
+    return cost.tolist(), (1 - cost / (2 * found.matched / plan.unit + cost)).tolist()
+
+
+def test_a_plain_plan_gives_the_fitness_of_optimal_alignments():
+    cost, fitness = compare(plan_of("a", "b", "c", "d"))
+    assert cost == PM4PY_COST
+    assert fitness == pytest.approx(PM4PY_FITNESS, abs=1e-6)
+
+
+def test_an_optional_step_gives_the_cost_of_optimal_alignments():
+    # Their fitness differs: pm4py divides by the shortest way through the model, the design by the
+    # version of the plan that was compared.
+    assert compare(plan_of("a", optional("b"), "c", "d"))[0] == PM4PY_COST_OPTIONAL
+
+
 def test_batches_do_not_change_what_is_found(monkeypatch):
     plan = plan_of("a", {"any_order": ["x", "y"]}, "b")
     generator = np.random.default_rng(7)

@@ -68,7 +68,7 @@ def test_names_targets_departments_and_groups_are_written():
         "<b>visited site</b>",
         "sales · web, app",
         "target: within 2 days, mood +0.2",
-        "target: within 14 days",
+        "within 14 days",
         "in any order",
     ):
         assert text in written
