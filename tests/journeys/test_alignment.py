@@ -82,7 +82,7 @@ def test_what_is_planned_twice_is_reached_the_second_time_when_it_happens_twice(
 
 # Optimal alignments of these traces, by pm4py 2.7.23.11 (a process tree as model, a cost of 1 for
 # each move on the trace or the model alone). x, y and z are not planned.
-TRACES = "abcd acd bacd aabcd axbcd dcba xyz abab - a abdc bd".split()
+TRACES = ["abcd", "acd", "bacd", "aabcd", "axbcd", "dcba", "xyz", "abab", "-", "a", "abdc", "bd"]
 PM4PY_FITNESS = [1, 0.857143, 0.75, 0.888889, 0.888889, 0.25, 0, 0.5, 0, 0.4, 0.75, 0.666667]
 PM4PY_COST = [0, 1, 2, 1, 1, 6, 7, 4, 4, 3, 2, 2]
 PM4PY_COST_OPTIONAL = [0, 0, 1, 1, 1, 5, 6, 4, 3, 2, 2, 2]
