@@ -12,7 +12,7 @@ from lifelines import CoxPHFitter
 from lifelines.datasets import load_larynx, load_rossi
 
 from cxlib import CxError, CxWarning, fit_cox, logrank
-from cxlib.models.cox.ties import tied_sums
+from cxlib.models.regression.ties import tied_sums
 
 pytestmark = pytest.mark.filterwarnings("ignore::cxlib.CxWarning")
 
@@ -373,7 +373,7 @@ def test_clusters_of_counts_are_those_of_single_customers():
 def test_clusters_are_summed_whole_when_they_are_read_in_parts(monkeypatch):
     whole = fit_cox(crowd(), cluster="customer", **CROWD)
     apart = fit_cox(crowd(), **CROWD)
-    monkeypatch.setattr("cxlib.models.cox.likelihood._CHUNK", 7)
+    monkeypatch.setattr("cxlib.models.regression.likelihood._CHUNK", 7)
     column = "robust_standard_error"
     parts = fit_cox(crowd(), cluster="customer", **CROWD).summary[column].tolist()
     assert parts == pytest.approx(whole.summary[column].tolist(), rel=1e-12)
@@ -382,7 +382,7 @@ def test_clusters_are_summed_whole_when_they_are_read_in_parts(monkeypatch):
 
 
 def test_concordance_is_the_count_of_pairs(monkeypatch):
-    monkeypatch.setattr("cxlib.models.cox.concordance._CELLS", 20)
+    monkeypatch.setattr("cxlib.models.regression.concordance._CELLS", 20)
     table = crowd()
     model = fit_cox(table, reference={"plan": "basic"}, **CROWD)
     single = expanded(table)
@@ -626,7 +626,7 @@ def test_separation_is_named_and_a_penalty_suggested():
 
 
 def test_no_convergence_says_what_was_tried(monkeypatch):
-    monkeypatch.setattr("cxlib.models.cox.fitting._STEPS", 1)
+    monkeypatch.setattr("cxlib.models.regression.fitting._STEPS", 1)
     with pytest.raises(CxError, match=r"no maximum .* in 1 Newton steps from 0 .* halvings"):
         fit_plain(plain())
 

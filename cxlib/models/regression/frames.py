@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import linalg, special
 
-from cxlib.models.cox.likelihood import Curvature, RiskSets
-from cxlib.models.cox.rows import Columns
-from cxlib.models.cox.terms import Terms
+from cxlib.models.regression.likelihood import Curvature, RiskSets
+from cxlib.models.regression.rows import Columns
+from cxlib.models.regression.terms import Terms
 
 __all__ = ["Fitted", "baseline_of", "summary_of", "tests_of"]
 

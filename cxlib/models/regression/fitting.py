@@ -13,18 +13,18 @@ from scipy import linalg
 
 from cxlib.errors import CxError, CxWarning, unknown_name
 from cxlib.intervals import check_confidence
-from cxlib.models.cox.checks import (
+from cxlib.models.regression.checks import (
     check_collinear,
     check_durations_are_not_covariates,
     check_events_of_levels,
     check_separation,
     weaknesses,
 )
-from cxlib.models.cox.frames import Fitted
-from cxlib.models.cox.likelihood import Curvature, RiskSets, risk_sets
-from cxlib.models.cox.model import Cox
-from cxlib.models.cox.rows import Columns, Rows, check_table, count_rows
-from cxlib.models.cox.terms import Terms, read_terms
+from cxlib.models.regression.frames import Fitted
+from cxlib.models.regression.likelihood import Curvature, RiskSets, risk_sets
+from cxlib.models.regression.model import Cox
+from cxlib.models.regression.rows import Columns, Rows, check_table, count_rows
+from cxlib.models.regression.terms import Terms, read_terms
 
 __all__ = ["fit_cox"]
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from cxlib.errors import CxError
-from cxlib.models.cox.likelihood import Curvature, RiskSets
-from cxlib.models.cox.rows import Rows
-from cxlib.models.cox.terms import Terms
+from cxlib.models.regression.likelihood import Curvature, RiskSets
+from cxlib.models.regression.rows import Rows
+from cxlib.models.regression.terms import Terms
 
 __all__ = [
     "check_collinear",

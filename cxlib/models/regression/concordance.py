@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from cxlib.models.cox.rows import Rows
+from cxlib.models.regression.rows import Rows
 
 __all__ = ["concordance_of"]
 

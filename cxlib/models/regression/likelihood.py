@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from cxlib.models.cox.rows import Rows
-from cxlib.models.cox.ties import tied_sums
+from cxlib.models.regression.rows import Rows
+from cxlib.models.regression.ties import tied_sums
 
 __all__ = ["Curvature", "RiskSets", "risk_sets"]
 

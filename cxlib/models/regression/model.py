@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy import special
 
 from cxlib.errors import CxError, unknown_name
-from cxlib.models.cox.concordance import concordance_of
-from cxlib.models.cox.frames import Fitted, baseline_of, summary_of, tests_of
-from cxlib.models.cox.proportionality import score_tests
+from cxlib.models.regression.concordance import concordance_of
+from cxlib.models.regression.frames import Fitted, baseline_of, summary_of, tests_of
+from cxlib.models.regression.proportionality import score_tests
 
 __all__ = ["Cox"]
 
