@@ -11,7 +11,11 @@ _COLUMNS = (
     "compared", "a", "b", "difference", "lower", "upper", "p_adjusted", "count_a", "n_a",
     "count_b", "n_b", "label_a", "label_b",
 )  # fmt: skip
-_RATIOS = ("per_journey", "revenue_retention", "events_per_journey", "journeys_per_customer")
+_RATIOS = (
+    "per_journey", "revenue_retention", "events_per_journey", "journeys_per_customer", "mean",
+    "mean_fitness", "mean_deviations", "mean_skipped", "mean_inserted", "mean_repeated",
+    "mean_out_of_order", "sentiment", "sentiment_before", "sentiment_after", "sentiment_change",
+)  # fmt: skip
 _MORE, _LESS, _SAME = "#d55e00", "#0072b2", "#7a8ba3"
 _SURE = 0.05
 _LETTERS = 24
@@ -92,13 +96,13 @@ def _cells(rows: pd.DataFrame) -> pd.Series:
     """Name of each row: its groups, its step, its touchpoints."""
     keys = rows.columns[: rows.columns.get_loc("compared")].tolist()
     if "label" in keys:
-        keys.remove("period")
+        keys = [key for key in keys if key not in ("period", "handoffs")]
     names = []
     for _, row in rows.iterrows():
         words: list[str] = []
         for key in keys:
-            word = shorten(plain(row[key]), _LETTERS)
-            if key == "to_touchpoint":
+            word = shorten(plain(row[key]), 2 * _LETTERS if key == "path" else _LETTERS)
+            if key.startswith("to_"):
                 words[-1:] = [f"{words[-1]}<br>→ {word}" if words else word]
             else:
                 numbered = key in ("step", "active_periods")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cxlib.errors import CxError, unknown_name
 from cxlib.intervals import check_confidence
@@ -45,8 +47,10 @@ def compare(
     Parameters
     ----------
     measure
-        ``transitions``, ``flows``, ``step_matrix``, ``dropoff``, ``funnel``, ``retention``,
-        ``reentry``, ``stickiness`` or ``summary``, the function itself.
+        The function itself: ``transitions``, ``flows``, ``step_matrix``, ``common_paths``,
+        ``dropoff``, ``funnel``, ``stage_transitions``, ``handoffs``, ``handoffs_per_journey``,
+        ``ping_pong``, ``escalation``, ``repeat_contact``, ``planned_vs_actual``, ``retention``,
+        ``reentry``, ``stickiness``, ``sequence_indicators`` or ``summary``.
     log_a, log_b
         Two groups or two periods, such as ``keep_journeys(log, where={"plan": "pro"})``, or the
         journeys that began before and after a day. They may share customers.
@@ -57,7 +61,12 @@ def compare(
         "probability_in" or "per_journey"; of ``funnel``: "step_conversion_rate" (the default) or
         "entry_conversion_rate"; of ``retention``: "retention" (the default) or
         "revenue_retention"; of ``summary``: "events_per_journey" (the default),
-        "journeys_per_customer" or "open_share". The others have one.
+        "journeys_per_customer" or "open_share"; of ``handoffs``: "share" (the default),
+        "return_rate", "end_rate", "outcome_rate", "sentiment_before", "sentiment_after" or
+        "sentiment_change"; of ``handoffs_per_journey``: "share" (the default), "outcome_rate" or
+        "sentiment"; of ``escalation``: "share" (the default), "repeat_rate" or "outcome_rate"; of
+        ``planned_vs_actual``: "as_planned_share" (the default) or one of its means. The others
+        have one.
     resamples
         Draws of the bootstrap, or permutations.
     random_state
@@ -72,7 +81,7 @@ def compare(
         independent of the others, which holds where a customer counts once and is in one log.
     min_count
         Cells counted less often than this, on both sides together, are left out before the
-        correction.
+        correction; of a value that is no share, cells with fewer cases.
     confidence
         Coverage of the intervals.
     **options
@@ -143,6 +152,9 @@ def compare(
     frame = count_groups(measure, how, (log_a, log_b), options, random_state)
     sums = sum_cells(frame, how, ratio, by)
     _check_sides(sums, (log_a, log_b), labels)
+    # A sum of scores may be negative: there the cases are counted.
+    totals = sums.totals() if ratio.is_share else sums.bases.sum(axis=(0, 1))[sums.kind]
+    sums = _chosen(sums, totals, min_count, options.get("top", 20) if how.is_cut else None)
     found = differences(
         sums,
         is_share=ratio.is_share,
@@ -155,13 +167,21 @@ def compare(
         compared=name, label_a=labels[0], label_b=labels[1]
     )
     found = found[(found["n_a"] > 0) | (found["n_b"] > 0)]
-    found = found[found["count_a"] + found["count_b"] >= min_count]
     if ratio.is_share:
         found = found.astype(dict.fromkeys(_COUNTS, "int64"))
     found["p_adjusted"] = adjust_p_values(found["p_value"], correction)
     order = ["p_value", *sums.cells.columns]
     found = found.sort_values(order, ignore_index=True)
     return found[[*sums.cells.columns, *_COMPARED]]
+
+
+def _chosen(sums: Sums, totals: NDArray[np.float64], min_count: int, top: int | None) -> Sums:
+    """Cells that are frequent enough to be compared."""
+    wanted = totals >= min_count
+    if top is not None:
+        # Stable, so that ties are cut in the order of the names.
+        wanted &= np.isin(np.arange(len(totals)), np.argsort(-totals, kind="stable")[:top])
+    return sums.only(wanted)
 
 
 def _check(

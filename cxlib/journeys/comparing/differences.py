@@ -45,8 +45,9 @@ def differences(
     generator = np.random.default_rng(random_state)
     weights = generator.poisson(1.0, (resamples, groups)).astype("float64")
     signs = generator.choice([-1.0, 1.0], (resamples, groups))
-    parts = []
-    for begin in range(0, len(sums.cells), _CELLS_AT_ONCE):
+    parts: list[pd.DataFrame] = []
+    # One empty part where there is no cell, for its columns.
+    for begin in range(0, max(len(sums.cells), 1), _CELLS_AT_ONCE):
         end = min(begin + _CELLS_AT_ONCE, len(sums.cells))
         counts, bases = sums.counts(begin, end), sums.bases[:, :, sums.kind[begin:end]]
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -53,12 +53,16 @@ class Measure:
         counted in one.
     prepare
         Adds the columns that the ratios need; it gets the frame and the columns of its groups.
+    is_cut
+        Whether the measure gives only the ``top`` rows of a group, which must be chosen from both
+        logs together.
     """
 
     cells: tuple[str, ...]
     ratios: dict[str, Ratio]
     is_joint: bool = False
     prepare: Callable[[pd.DataFrame, list[str]], pd.DataFrame] | None = None
+    is_cut: bool = False
 
 
 def _starts(frame: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
@@ -81,7 +85,26 @@ def _whole(frame: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
     return frame[frame["complete"].astype(bool)]
 
 
+def _sums_of(**means: str) -> Callable[[pd.DataFrame, list[str]], pd.DataFrame]:
+    """Adds ``cx_<mean>``, the sum behind a mean, from the column of its cases."""
+
+    def add(frame: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
+        sums = {
+            f"cx_{mean}": frame[mean].fillna(0) * frame[n]
+            for mean, n in means.items()
+            if mean in frame
+        }
+        return frame.assign(**sums)
+
+    return add
+
+
 _PAIR = ("from_touchpoint", "to_touchpoint")
+_DEPARTMENTS = ("from_department", "to_department")
+_SCORES = {"sentiment_before": "n_before", "sentiment_after": "n_after",
+           "sentiment_change": "n_change"}  # fmt: skip
+_PLAN = ("mean_fitness", "mean_deviations", "mean_skipped", "mean_inserted", "mean_repeated",
+         "mean_out_of_order")  # fmt: skip
 _MEASURES = {
     "transitions": Measure(
         _PAIR,
@@ -117,6 +140,58 @@ _MEASURES = {
         prepare=_whole,
     ),
     "stickiness": Measure(("active_periods",), {"share": Ratio("customers", "customers", ())}),
+    "common_paths": Measure(("path",), {"share": Ratio("journeys", "journeys", ())}, is_cut=True),
+    "stage_transitions": Measure(
+        ("from_stage", "to_stage", "direction"),
+        {"probability": Ratio("count", "count", ("from_stage",))},
+    ),
+    "handoffs": Measure(
+        _DEPARTMENTS,
+        {
+            "share": Ratio("handoffs", "handoffs", ()),
+            "return_rate": Ratio("returned", "n", _DEPARTMENTS),
+            "end_rate": Ratio("ended", "n", _DEPARTMENTS),
+            "outcome_rate": Ratio("outcomes", "outcome_n", _DEPARTMENTS),
+            **{
+                name: Ratio(f"cx_{name}", n, _DEPARTMENTS, is_share=False)
+                for name, n in _SCORES.items()
+            },
+        },
+        prepare=_sums_of(**_SCORES),
+    ),
+    "ping_pong": Measure(_DEPARTMENTS, {"return_rate": Ratio("returned", "n", _DEPARTMENTS)}),
+    "handoffs_per_journey": Measure(
+        ("handoffs", "label"),
+        {
+            "share": Ratio("journeys", "journeys", ()),
+            "outcome_rate": Ratio("outcomes", "outcome_n", ("handoffs", "label")),
+            "sentiment": Ratio("cx_sentiment", "n_sentiment", ("handoffs", "label"), False),
+        },
+        prepare=_sums_of(sentiment="n_sentiment"),
+    ),
+    "escalation": Measure(
+        ("result",),
+        {
+            "share": Ratio("attempts", "n", ("result",)),
+            "repeat_rate": Ratio("repeats", "repeat_n", ("result",)),
+            "outcome_rate": Ratio("outcomes", "outcome_n", ("result",)),
+        },
+    ),
+    "repeat_contact": Measure(("reason",), {"repeat_rate": Ratio("repeats", "n", ("reason",))}),
+    "planned_vs_actual": Measure(
+        (),
+        {
+            "as_planned_share": Ratio("as_planned", "n", ()),
+            **{name: Ratio(f"cx_{name}", "n", (), is_share=False) for name in _PLAN},
+        },
+        prepare=_sums_of(**dict.fromkeys(_PLAN, "n")),
+    ),
+    "sequence_indicators": Measure(
+        ("indicator",),
+        {"mean": Ratio("cx_mean", "n", ("indicator",), is_share=False)},
+        is_joint=True,
+        prepare=_sums_of(mean="n"),
+    ),
     "reentry": Measure(_PAIR, {"share": Ratio("journeys", "journeys", ("from_touchpoint",))}),
     "summary": Measure(
         (),
@@ -152,8 +227,10 @@ def read_measure(function: Callable[..., pd.DataFrame]) -> Measure:
     >>> read_measure(print)
     Traceback (most recent call last):
     ...
-    cxlib.errors.CxError: print cannot be compared; compare takes dropoff, flows, funnel, reentry,
-    retention, step_matrix, stickiness, summary, transitions, whose counts add up over customers
+    cxlib.errors.CxError: print cannot be compared; compare takes common_paths, dropoff, escalation,
+    flows, funnel, handoffs, handoffs_per_journey, ping_pong, planned_vs_actual, reentry,
+    repeat_contact, retention, sequence_indicators, stage_transitions, step_matrix, stickiness,
+    summary, transitions, whose counts add up over customers
     """
     name = getattr(function, "__name__", repr(function))
     if name in _MEASURES and getattr(function, "__module__", "").startswith("cxlib.journeys."):

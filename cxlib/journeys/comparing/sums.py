@@ -20,6 +20,7 @@ __all__ = ["Sums", "count_groups", "sum_cells"]
 
 Matrix = NDArray[np.float64]
 _HEX_DIGITS = 2  # 256 groups: the standard error of a difference is known to about 4 %
+_ALL = 2**31
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,35 @@ class Sums:
     rows: pd.DataFrame
     bases: Matrix
     kind: NDArray[np.int64]
+
+    def only(self, wanted: NDArray[np.bool_]) -> Sums:
+        """The same for some of the cells.
+
+        Parameters
+        ----------
+        wanted
+            For each cell whether to keep it.
+
+        Returns
+        -------
+        Sums
+            Cells in their order.
+        """
+        place = np.cumsum(wanted) - 1
+        rows = self.rows[wanted[self.rows["cell"].to_numpy()]]
+        rows = rows.assign(cell=place[rows["cell"].to_numpy()])
+        return replace(
+            self,
+            cells=self.cells[wanted].reset_index(drop=True),
+            rows=rows,
+            kind=self.kind[wanted],
+        )
+
+    def totals(self) -> Matrix:
+        """Count of each cell on both sides together."""
+        found = np.zeros(len(self.cells))
+        np.add.at(found, self.rows["cell"].to_numpy(), self.rows["count"].to_numpy())
+        return found
 
     def counts(self, begin: int, end: int) -> Matrix:
         """Counts of the cells from ``begin`` to before ``end``, of shape (2, groups, cells)."""
@@ -88,6 +118,8 @@ def count_groups(
     """
     options = dict(options)
     by = as_list(options.pop("by", None))
+    if measure.is_cut:
+        options["top"] = _ALL
     if measure.is_joint:
         both = function(_join(*(_grouped(log, seed) for log in logs)), by=[*by, SIDE, GROUP],
                         **options)  # fmt: skip
@@ -118,6 +150,12 @@ def sum_cells(frame: pd.DataFrame, measure: Measure, ratio: Ratio, by: list[str]
     if measure.prepare is not None:
         frame = measure.prepare(frame, [*by, SIDE, GROUP])
     keys, over = [*by, *measure.cells], [*by, *ratio.over]
+    for name in (ratio.count, ratio.base):
+        if name not in frame.columns:
+            raise CxError(
+                f"the measure counts no {name.removeprefix('cx_')!r} here; give the option that it "
+                "takes for this value, such as outcome="
+            )
     frame = frame.assign(
         side=frame[SIDE],
         group=pd.factorize(frame[GROUP], sort=True)[0],
