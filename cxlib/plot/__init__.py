@@ -15,6 +15,7 @@ from cxlib.plot.maps import journey_map
 from cxlib.plot.matrix import transitions
 from cxlib.plot.paths import common_paths, next_steps
 from cxlib.plot.retention import cohorts, lifecycle
+from cxlib.plot.returns import reentry
 from cxlib.plot.ribbons import sankey
 from cxlib.plot.samples import dotted
 from cxlib.plot.stages import deviation_outcomes, plan_deviations, stage_times
@@ -36,6 +37,7 @@ __all__ = [
     "lifecycle",
     "next_steps",
     "plan_deviations",
+    "reentry",
     "sankey",
     "stage_times",
     "step_matrix",

@@ -95,7 +95,7 @@ def timeline(
             traces.append(_dots(frame[part], across[part], place[part], lanes, has_score))
     figure = go.Figure([*traces, _labels(frame, across, place)])
     figure.update_layout(
-        xaxis={"range": _margins(across), "nticks": 7} | _order_title(time),
+        xaxis={"range": _margins(across), "nticks": 5, "tickangle": 0} | _order_title(time),
         yaxis={
             "tickvals": list(range(len(names))),
             "ticktext": [shorten(name, 16) for name in names],

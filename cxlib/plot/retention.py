@@ -95,7 +95,8 @@ def cohorts(
     return dress(
         figure,
         title=heading,
-        subtitle=f"{len(sizes)} cohorts, {int(sizes.sum()):,} customers{note}",
+        subtitle=f"{len(sizes)} cohort{'s' if len(sizes) > 1 else ''}, "
+        f"{int(sizes.sum()):,} customers{note}",
         description=_reading(frame, measure, sizes),
         height=210 + 28 * max(len(sizes), 4),
         theme=theme,
@@ -150,7 +151,7 @@ def lifecycle(frame: pd.DataFrame, *, title: str | None = None, theme: str = "li
         barmode="relative",
         bargap=0.2,
         hovermode="closest",
-        xaxis={"showgrid": False, "nticks": 8},
+        xaxis={"showgrid": False, "nticks": 5, "tickangle": 0},
         yaxis={"title": "customers", "zeroline": True},
         legend={"orientation": "h", "y": -0.14, "yanchor": "top", "x": 0, "traceorder": "normal"},
         margin={"b": 90},
@@ -159,7 +160,7 @@ def lifecycle(frame: pd.DataFrame, *, title: str | None = None, theme: str = "li
     return dress(
         figure,
         title=heading,
-        subtitle=f"{len(frame)} periods, dormant below zero{note}",
+        subtitle=f"{len(frame)} period{'s' if len(frame) > 1 else ''}, dormant below zero{note}",
         description=_lifecycle_reading(frame),
         height=430,
         theme=theme,

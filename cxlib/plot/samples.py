@@ -97,8 +97,8 @@ def dotted(
     height = int(min(780, max(480, 320 + 2.2 * customers)))
     relative = time == "since_start_days"
     figure.update_layout(
-        xaxis={"title": "days since the first event" if relative else None, "nticks": 7,
-               "rangemode": "tozero" if relative else "normal"},
+        xaxis={"title": "days since the first event" if relative else None, "nticks": 5,
+               "tickangle": 0, "rangemode": "tozero" if relative else "normal"},
         yaxis={"showticklabels": False, "showgrid": False, "range": [customers, -1],
                "title": "customers, " + ("first to last" if sort == "start"
                                          else "longest to shortest")},
