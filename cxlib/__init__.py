@@ -94,6 +94,7 @@ _HOME = {
     "fit_gamma_gamma": "cxlib.models.value.spending",
     "fit_bdw": "cxlib.models.renewals",
     "fit_sbg": "cxlib.models.renewals",
+    "fit_discrete_hazard": "cxlib.models.regression",
     "fit_cox": "cxlib.models.regression",
     "rfm_segments": "cxlib.models.segments",
     "cumulative_incidence": "cxlib.models.survival.competing",

@@ -1,6 +1,7 @@
 """Regression of the time to an end on aggregated customers, exact with ties, entries and strata."""
 
+from cxlib.models.regression.discrete import DiscreteHazard, fit_discrete_hazard
 from cxlib.models.regression.fitting import fit_cox
 from cxlib.models.regression.model import Cox
 
-__all__ = ["Cox", "fit_cox"]
+__all__ = ["Cox", "DiscreteHazard", "fit_cox", "fit_discrete_hazard"]

@@ -80,7 +80,7 @@ def summary_of(fitted: Fitted) -> pd.DataFrame:
     z = beta / error
     x = terms.matrix(rows.patterns)
     # Of a number everybody has a value; of a level only who is in it.
-    has = np.where(_is_level(terms), x != 0, True)
+    has = np.where(terms.of_levels, x != 0, True)
     with np.errstate(over="ignore"):
         ratios = {
             "hazard_ratio": np.exp(beta),
@@ -101,12 +101,6 @@ def summary_of(fitted: Fitted) -> pd.DataFrame:
             "association": _in_words(terms, ratios["hazard_ratio"], fitted.columns.cause),
         }
     )
-
-
-def _is_level(terms: Terms) -> NDArray[np.bool_]:
-    """Whether each coefficient is that of a level, or of a product with one."""
-    levels = [any(part in terms.levels for part in name.split(":")) for name in terms.names]
-    return np.array(levels)[terms.term_of]
 
 
 def _in_words(terms: Terms, ratios: Array, cause: object) -> list[str]:

@@ -55,6 +55,12 @@ class Terms:
         sizes = [len(self._labels(term)) for term in self.names]
         return np.repeat(np.arange(len(sizes)), sizes)
 
+    @property
+    def of_levels(self) -> NDArray[np.bool_]:
+        """Whether each coefficient is that of a level, or of a product with one."""
+        levels = [any(part in self.levels for part in name.split(":")) for name in self.names]
+        return np.array(levels)[self.term_of]
+
     def matrix(self, frame: pd.DataFrame) -> Array:
         """Numbers of each row, one column per coefficient.
 
