@@ -8,9 +8,17 @@ import nbformat
 import pytest
 
 from cxlib.publish.report import render_report
+from tests.journeys.examples import example_workspace
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
-each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+JOURNEYS = ("02", "03", "04", "05", "06")
+
+
+def _stem(path: Path) -> str:
+    return path.stem
+
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=_stem)
 
 
 def read(path: Path) -> nbformat.NotebookNode:
@@ -104,6 +112,18 @@ def test_the_notebooks_say_in_a_sentence_what_a_workspace_lacks(
     pages = {report.path.stem: report.path.read_text("utf-8") for report in reports}
     assert {"00_tour", "02_flows"} <= set(pages)
     assert "has no touchpoint <em>signed_up or cancelled_subscription</em>" in pages["00_tour"]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem[:2] in JOURNEYS], ids=_stem)
+@pytest.mark.parametrize("example", ["ecom", "helpdesk", "receipt", "teleclaims"])
+def test_notebooks_on_journeys_run_on_logs_that_nobody_made_for_them(
+    example: str, path: Path, shared: Path, tmp_path: Path
+) -> None:
+    html = render_report(path, example_workspace(example, shared), out=tmp_path).path.read_text()
+    finding = html[html.rindex("<h2") : html.index("</main>")]
+    assert "Finding" in finding
+    assert not re.search(r"\b(nan|None|inf)\b", finding)
 
 
 @pytest.mark.shared
