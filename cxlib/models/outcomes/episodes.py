@@ -19,7 +19,7 @@ from cxlib.models.outcomes.clock import moment
 from cxlib.models.outcomes.rules import ADMINISTRATIVE, ChurnRule, read_ends
 from cxlib.spans import parse_moment
 
-__all__ = ["Spells", "check_as_of", "spells"]
+__all__ = ["Spells", "spells"]
 
 _DAY = 86_400_000_000
 _ZERO = ("first_unit", "drop", "refuse")

@@ -15,7 +15,7 @@ from cxlib.journeys.log import NO_GROUP, Journeys, check_touchpoints
 from cxlib.models.outcomes.clock import units_between
 from cxlib.spans import parse_span
 
-__all__ = ["GOES_ON", "History", "covariate_history", "split_at_changes"]
+__all__ = ["GOES_ON", "History", "covariate_history"]
 
 GOES_ON = "(goes on)"
 """Cause of a stretch of a spell that another one follows."""

@@ -15,7 +15,7 @@ from cxlib.journeys.prepare import microseconds_between
 from cxlib.models.outcomes.clock import moment
 from cxlib.spans import parse_span
 
-__all__ = ["ChurnRule", "read_ends"]
+__all__ = ["ChurnRule"]
 
 ADMINISTRATIVE = "(administrative)"
 _MICROSECOND = timedelta(microseconds=1)
