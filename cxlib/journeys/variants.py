@@ -12,7 +12,7 @@ from cxlib.errors import CxError, unknown_name
 from cxlib.intervals import wilson_interval
 from cxlib.journeys.log import Journeys, group_columns
 from cxlib.journeys.patterns import follows, path_text
-from cxlib.journeys.prepare import microseconds_between
+from cxlib.journeys.prepare import customer_key, microseconds_between
 
 __all__ = ["common_paths"]
 
@@ -107,27 +107,50 @@ def common_paths(
             raise CxError(f"{name} is {size}, and must be at least 1")
     journeys, groups = _paths(log, steps, loops, pattern, by)
     key = [*groups, "touchpoints", "continues"]
-    counts = journeys.group_by(key).aggregate(journeys=journeys.count())
-    order = [counts.journeys.desc(), counts.touchpoints, counts.continues]
-    ranked = counts.mutate(
-        rank=ibis.row_number().over(ibis.window(group_by=groups, order_by=order)) + 1,
-        n=counts.journeys.sum().over(ibis.window(group_by=groups)),
-        paths=counts.count().over(ibis.window(group_by=groups)),
-    )
-    # Customers and medians are dear: they are counted for the first paths alone.
-    first = ranked.filter(ranked["rank"] <= top)
-    joined = journeys.join(first.drop("journeys"), key)
+    first = _first_paths(journeys, groups, top).cache()
+    # Customers and medians are dear: they are counted for the first paths alone, and no journey
+    # that is longer than these is compared with them.
+    longest = first.touchpoints.length().max().to_pandas()
+    longest = 0 if pd.isna(longest) else int(longest)
+    short = journeys.filter(journeys.touchpoints.length() <= longest)
+    joined = short.join(first.drop("journeys"), key)
     frame = (
         joined.group_by([*key, "rank", "n", "paths"])
         .aggregate(
             journeys=joined.count(),
-            customers=joined.customer_id.nunique(),
+            customers=joined[customer_key(joined)].nunique(),
             open=joined.is_open.cast("int64").sum(),
             median_hours=joined.hours.median(),
         )
         .to_pandas()
     )
     return _shares(frame, groups)
+
+
+def _first_paths(journeys: ir.Table, groups: list[str], top: int) -> ir.Table:
+    """The most frequent paths of each group with their rank, its journeys and its paths."""
+    counts = journeys.group_by([*groups, "touchpoints", "continues"]).aggregate(
+        journeys=journeys.count()
+    )
+    # Read twice, and dear: an engine compares paths name by name.
+    counts = counts.cache()
+    sizes = counts.group_by([*groups, "journeys"]).aggregate(_paths=counts.count())
+    down = ibis.window(group_by=groups, order_by=sizes.journeys.desc(), preceding=None, following=0)
+    sizes = sizes.mutate(_before=sizes._paths.sum().over(down) - sizes._paths)
+    groups_of = sizes.group_by(groups).aggregate if groups else sizes.aggregate
+    totals = groups_of(
+        _fewest=sizes.journeys.min(where=sizes._before < top),
+        n=(sizes.journeys * sizes._paths).sum().cast("int64"),
+        paths=sizes._paths.sum().cast("int64"),
+    )
+    known = counts.join(totals, groups) if groups else counts.cross_join(totals)
+    # Only paths that can be among the first are put in order.
+    likely = known.filter(known.journeys >= known._fewest).drop("_fewest")
+    order = [likely.journeys.desc(), likely.touchpoints, likely.continues]
+    ranked = likely.mutate(
+        rank=ibis.row_number().over(ibis.window(group_by=groups, order_by=order)) + 1
+    )
+    return ranked.filter(ranked["rank"] <= top)
 
 
 def _paths(
@@ -145,7 +168,7 @@ def _paths(
     lasted = microseconds_between(journeys.ended_at, journeys.started_at) / _MICROSECONDS_PER_HOUR
     journeys = journeys.select(
         "journey_id",
-        "customer_id",
+        customer_key(journeys),
         "is_open",
         touchpoints=journeys.path[:steps],
         continues=journeys.path.length() > steps,

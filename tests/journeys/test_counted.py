@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from cxlib.journeys.activity import lifecycle, stickiness
+from cxlib.journeys.conversion.measures import funnel
 from cxlib.journeys.paths import flows, transitions
 from cxlib.journeys.prepare import count_ahead, is_counted, journey_table
 from cxlib.journeys.retention import retention
@@ -72,7 +73,7 @@ def test_verbs_drop_what_no_longer_holds(con):
     assert is_counted(materialize(log).events)
 
 
-@few_examples
+@settings(few_examples, max_examples=3)
 @given(rows=random_rows())
 @pytest.mark.parametrize(
     "measure",
@@ -87,11 +88,18 @@ def test_verbs_drop_what_no_longer_holds(con):
         lambda log: retention(log, brackets=["1 hour", "9 hours"], on="on_or_after", by="channel"),
         lambda log: lifecycle(log, period="day"),
         lambda log: stickiness(log, period="day"),
+        lambda log: funnel(log, ["visit", "buy", "visit"], within="9 hours"),
+        lambda log: funnel(log, ["visit", "buy"], within="9 hours", by="channel", exclude="ask"),
+        lambda log: funnel(log, ["visit", "ask", "buy"], optional=2, hold="channel"),
+        lambda log: funnel(log, ["visit", "buy"], count="journeys", at_least="1 hour"),
+        lambda log: funnel(log, ["visit", "buy"], order="strict"),
         lambda log: transitions(keep_journeys(log, min_length=2)),
         lambda log: flows(keep_journeys(log, min_length=2)),
     ],
 )
 def test_a_stored_log_gives_the_answers_of_one_that_is_not(con, measure, rows):
+    # Each touchpoint once more, so that a funnel may ask for any of them.
+    rows = rows + rows_of({"e": "ask buy visit leave"}, channel="web")
     log = materialize(split_journeys(log_of(con, rows), gap="2 hours"))
     frame, kept = measure(log), measure(stored(log))
     assert frame.equals(kept) or frame.compare(kept).empty

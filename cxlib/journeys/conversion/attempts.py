@@ -30,7 +30,8 @@ def attempt_table(marked: ir.Table, plan: Plan, groups: list[str], observed_unti
     ----------
     marked
         Events with ``unit``, ``at`` (microseconds), ``event_id``, ``place`` (in the journey),
-        ``is_0`` ... for the steps, ``is_excluded``, the ``hold_`` columns, and the groups.
+        ``pos`` (place in the unit, where it is known), ``is_0`` ... for the steps,
+        ``is_excluded``, the ``hold_`` columns, and the groups.
     plan
         The rules.
     groups
@@ -50,8 +51,13 @@ def attempt_table(marked: ir.Table, plan: Plan, groups: list[str], observed_unti
     keys = ["unit", *held]
     marked = _place(marked, plan, held)
     chains = {"ordered": _ordered, "strict": _strict, "any": _any_order}
-    chained = _cut(chains[plan.order](marked, plan, keys), plan, observed_until)
-    if plan.count == "attempts":
+    if _starts_once(plan):
+        chained = _cut(_ordered_once(marked, plan, keys, groups), plan, observed_until)
+    else:
+        chained = _cut(chains[plan.order](marked, plan, keys), plan, observed_until)
+    if _starts_once(plan) and not held:
+        chosen = chained
+    elif plan.count == "attempts":
         chosen = _follow(chained, plan, keys)
     else:
         turns = {
@@ -78,12 +84,13 @@ def _place(marked: ir.Table, plan: Plan, held: list[str]) -> ir.Table:
     """Events that matter, numbered in their order within the unit."""
     if held:
         marked = marked.filter([marked[name].notnull() for name in held])
-    if plan.order != "strict":
+    # A chain of joins reads one kind of event at a time, and asks for it itself.
+    if plan.order != "strict" and not (_starts_once(plan) and "pos" in marked.columns):
         asked = [f"is_{number}" for number in range(len(plan.steps))]
         asked += ["is_excluded"] if plan.exclude is not None else []
         marked = marked.filter(reduce(or_, [marked[name] for name in asked]))
-    if plan.count == "journeys":
-        return marked.mutate(pos=marked.place)
+    if "pos" in marked.columns:
+        return marked.drop("event_id")
     order = ibis.window(group_by="unit", order_by=["at", "event_id"])
     return marked.mutate(pos=ibis.row_number().over(order)).drop("event_id")
 
@@ -126,6 +133,59 @@ def _ordered(table: ir.Table, plan: Plan, keys: list[str]) -> ir.Table:
         carried = [*carried, *(name for name in found if name not in carried)]
     starts = table.filter(table[f"is_{plan.required[0]}"])
     return starts.mutate(at_1=starts["at"], pos_1=starts["pos"])
+
+
+def _starts_once(plan: Plan) -> bool:
+    """Whether the first event that may start an attempt is known to be the one that counts."""
+    return plan.order == "ordered" and plan.entry == "first" and plan.count != "attempts"
+
+
+def _ordered_once(table: ir.Table, plan: Plan, keys: list[str], groups: list[str]) -> ir.Table:
+    """The chain of each unit's first start: joins of few rows, where windows sort all."""
+    starts = table.filter(table[f"is_{plan.required[0]}"])
+    if groups:
+        order = ibis.window(group_by=keys, order_by="pos")
+        starts = starts.mutate(_turn=ibis.row_number().over(order))
+        starts = starts.filter(starts._turn == 0)
+        starts = starts.select(*keys, *groups, at_1="at", pos_1="pos")
+    else:
+        starts = starts.group_by(keys).aggregate(at_1=starts["at"].min(), pos_1=starts["pos"].min())
+    for rank in range(1, plan.last):
+        is_next = table[f"is_{plan.required[rank]}"]
+        found = [(f"{{}}_{rank + 1}", is_next, plan.at_least)]
+        for number in plan.skipped_from(rank):
+            found.append((f"skip_{{}}_{number}", table[f"is_{number}"], plan.at_least))
+        if plan.exclude is not None and rank == plan.exclude_between[0]:
+            # With ties='either' an event at the same time need not have come after.
+            found.append(("excluded_{}", table.is_excluded, 1 if plan.ties == "either" else 0))
+        for name, condition, gap in found:
+            starts = _add_earliest(starts, table.filter(condition), plan, keys, rank, name, gap)
+    return starts.mutate(pos=starts["pos_1"])
+
+
+def _add_earliest(
+    starts: ir.Table,
+    events: ir.Table,
+    plan: Plan,
+    keys: list[str],
+    rank: int,
+    name: str,
+    gap: int,
+) -> ir.Table:
+    """Starts with the time and place of the earliest of these events after a step."""
+    events = events.select(*keys, _at="at", _pos="pos")
+    if plan.ties == "either" or gap > 0:
+        comes_after = events._at >= starts[f"at_{rank}"] + gap
+    else:
+        comes_after = events._pos > starts[f"pos_{rank}"]
+    same = [starts[key] == events[key] for key in keys]
+    joined = starts.left_join(events, [*same, comes_after])
+    # A start is one row, so that any aggregate of what it has gives it back.
+    own = {column: joined[column].max() for column in starts.columns if column not in keys}
+    return joined.group_by(keys).aggregate(
+        **own,
+        **{name.format("at"): joined._at.min(), name.format("pos"): joined._pos.min()},
+    )
 
 
 def _excluded(table: ir.Table, plan: Plan, keys: list[str]) -> dict[str, ir.IntegerColumn]:

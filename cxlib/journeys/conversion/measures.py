@@ -17,7 +17,7 @@ from cxlib.journeys.conversion.attempts import attempt_table
 from cxlib.journeys.conversion.rates import RATES, count_attempts, rate_steps, reach_curve
 from cxlib.journeys.conversion.rules import Plan, Rules, StepLike, Steps, read_plan
 from cxlib.journeys.log import Journeys, group_columns
-from cxlib.journeys.prepare import microseconds_between
+from cxlib.journeys.prepare import customer_key, microseconds_between
 
 __all__ = ["conversion_times", "funnel"]
 
@@ -179,7 +179,7 @@ def funnel(
         return _no_rows(names, RATES)
     attempts = attempt_table(marked, plan, groups, _since_epoch(log.observed_until)).cache()
     counts = count_attempts(_members(marked, attempts, plan, groups), plan, groups).to_pandas()
-    return _rate(attempts, counts, plan, groups, names, _total(marked, attempts, plan, groups))
+    return _rate(attempts, counts, plan, groups, names, _total(log, attempts, plan, groups))
 
 
 def conversion_times(
@@ -344,7 +344,11 @@ def _mark(
         labels[f"group_{len(names)}"] = labelled.occurred_at.truncate(_PERIODS[over])
         names = [*names, "period"]
     epoch = ibis.literal(datetime(1970, 1, 1), type="timestamp")
-    unit = "journey_id" if plan is not None and plan.count == "journeys" else "customer_id"
+    by_journey = plan is not None and plan.count == "journeys"
+    unit = "journey_id" if by_journey else customer_key(labelled)
+    # The order of the unit's events, where the log holds it.
+    stored = {"pos": labelled.cx_place} if "cx_place" in labelled.columns else {}
+    order = {"pos": labelled.step} if by_journey else stored
     marked = labelled.select(
         *found,
         *held,
@@ -353,6 +357,7 @@ def _mark(
         at=microseconds_between(labelled.occurred_at, epoch),
         event_id=labelled.event_id,
         place=labelled.step,
+        **order,
     )
     return marked, list(labels), names
 
@@ -376,11 +381,12 @@ def _members(marked: ir.Table, attempts: ir.Table, plan: Plan, groups: list[str]
     return members.union(absent.cast(members.schema()))
 
 
-def _total(marked: ir.Table, attempts: ir.Table, plan: Plan, groups: list[str]) -> int | None:
+def _total(log: Journeys, attempts: ir.Table, plan: Plan, groups: list[str]) -> int | None:
     """Units of a funnel without groups; None where the members are all there is."""
     if groups or plan.count == "attempts":
         return None
-    units = int(marked.unit.nunique().to_pandas())
+    key = "journey_id" if plan.count == "journeys" else customer_key(log.journeys)
+    units = int(log.journeys[key].nunique().to_pandas())
     return units - int(attempts.filter(attempts.dropped_whole).count().to_pandas())
 
 
