@@ -626,7 +626,7 @@ def test_separation_is_named_and_a_penalty_suggested():
 
 
 def test_no_convergence_says_what_was_tried(monkeypatch):
-    monkeypatch.setattr("cxlib.models.regression.fitting._STEPS", 1)
+    monkeypatch.setattr("cxlib.models.regression.climb._STEPS", 1)
     with pytest.raises(CxError, match=r"no maximum .* in 1 Newton steps from 0 .* halvings"):
         fit_plain(plain())
 

@@ -1,7 +1,15 @@
 """Regression of the time to an end on aggregated customers, exact with ties, entries and strata."""
 
+from cxlib.models.regression.competing import FineGray, fit_fine_gray
 from cxlib.models.regression.discrete import DiscreteHazard, fit_discrete_hazard
 from cxlib.models.regression.fitting import fit_cox
 from cxlib.models.regression.model import Cox
 
-__all__ = ["Cox", "DiscreteHazard", "fit_cox", "fit_discrete_hazard"]
+__all__ = [
+    "Cox",
+    "DiscreteHazard",
+    "FineGray",
+    "fit_cox",
+    "fit_discrete_hazard",
+    "fit_fine_gray",
+]

@@ -20,8 +20,9 @@ from cxlib.models.regression.checks import (
     check_separation,
     weaknesses,
 )
+from cxlib.models.regression.climb import climb
 from cxlib.models.regression.frames import Fitted
-from cxlib.models.regression.likelihood import Curvature, RiskSets, risk_sets
+from cxlib.models.regression.likelihood import risk_sets
 from cxlib.models.regression.model import Cox
 from cxlib.models.regression.rows import Columns, Rows, check_table, count_rows
 from cxlib.models.regression.terms import Terms, read_terms
@@ -29,8 +30,6 @@ from cxlib.models.regression.terms import Terms, read_terms
 __all__ = ["fit_cox"]
 
 Array = NDArray[np.float64]
-
-_STEPS = 50
 
 
 def fit_cox(
@@ -175,7 +174,7 @@ def _fit(
     z = (x - centre) / scale
     start = sets.evaluate(z, np.zeros(z.shape[1]))
     check_collinear(start.information, terms.coefficients, bool(columns.strata))
-    b, end, steps = _climb(sets, z, start, terms.coefficients)
+    b, end, steps = climb(sets, z, start, terms.coefficients)
     check_separation(start, end, terms.coefficients)
     for weakness in weaknesses(sets, terms, x.shape[1]):
         # Up to the caller of the public function.
@@ -199,40 +198,3 @@ def _fit(
         steps=steps,
     )
     return Cox.of(fitted)
-
-
-def _climb(
-    sets: RiskSets, z: Array, start: Curvature, names: list[str]
-) -> tuple[Array, Curvature, int]:
-    """Newton's method from 0; a step that lowers the likelihood is halved."""
-    b, at = np.zeros(z.shape[1]), start
-    for step_number in range(1, _STEPS + 1):
-        try:
-            step = np.linalg.solve(at.information, at.gradient)
-        except np.linalg.LinAlgError:
-            break
-        promised = float(at.gradient @ step)
-        if promised < 0 or not np.isfinite(promised):
-            break
-        tolerance = 1e-13 * abs(at.loglik)
-        for _ in range(30):
-            # A mean of risks that overflows is no number, which no comparison lets pass.
-            with np.errstate(all="ignore"):
-                tried = sets.evaluate(z, b + step)
-            finite = np.isfinite(tried.information).all()
-            if finite and tried.loglik >= at.loglik - tolerance:
-                break
-            step = step / 2
-        else:
-            break
-        b, at = b + step, tried
-        # In units of the standard error: the square of what is left is not seen in any digit.
-        if promised < 1e-8:
-            return b, at, step_number
-    check_separation(start, at, names)
-    raise CxError(
-        f"no maximum of the likelihood was found in {_STEPS} Newton steps from 0 with up to 30 "
-        f"halvings each (log-likelihood {at.loglik:.6g}, gradient up to "
-        f"{np.abs(at.gradient).max():.3g}); look for outliers among the covariates, take logs of "
-        "skewed ones, or leave some out"
-    )
