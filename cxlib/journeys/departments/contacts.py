@@ -116,13 +116,15 @@ def repeat_contact(
     over = (rows.occurred_at <= until) & known
     again = over & (wait <= span // _MICROSECOND).fill_null(False)
     days = hours_between(rows._next_at, rows.occurred_at) / 24
+    # A condition of the median itself is more than Spark takes.
+    days = ibis.ifelse(again, days, ibis.null("float64"))
     counted = rows.group_by([*groups, "reason"]).aggregate(
         contacts=rows.count(),
         open=(known & ~over).cast("int64").sum(),
         n=over.cast("int64").sum(),
         repeats=again.cast("int64").sum(),
         customers=rows.customer_id.nunique(where=again),
-        median_days_to_repeat=days.median(where=again),
+        median_days_to_repeat=days.median(),
     )
     frame = counted.to_pandas().astype({"median_days_to_repeat": "float64"})
     frame = add_rate(frame, "repeats", "n", _REPEAT)

@@ -304,12 +304,14 @@ def handoffs_per_journey(
     if goal:
         rows = find_outcome(rows, "ended_at", "event_id", goal)
     over = ~rows.is_open
+    # A condition of the quantile itself is more than Spark takes.
+    hours = ibis.ifelse(over, rows.hours, ibis.null("float64"))
     sums = {
         "journeys": over.cast("int64").sum(),
         "open": rows.is_open.cast("int64").sum(),
         "customers": rows.customer_id.nunique(where=over),
-        "median_length_hours": rows.hours.median(where=over),
-        "p90_length_hours": rows.hours.quantile(0.9, where=over),
+        "median_length_hours": hours.median(),
+        "p90_length_hours": hours.quantile(0.9),
         "n_sentiment": rows.score.count(where=over),
         "sentiment": rows.score.mean(where=over),
         "_sd_sentiment": rows.score.std(where=over, how="sample"),
@@ -317,11 +319,11 @@ def handoffs_per_journey(
     if goal:
         sums |= count_outcomes(rows, "ended_at", "touchpoint", goal, where=over)
     frame = rows.group_by([*groups, "handoffs"]).aggregate(**sums).to_pandas()
-    hours = ["median_length_hours", "p90_length_hours"]
-    frame = add_mean(frame.astype(dict.fromkeys(hours, "float64")), "sentiment", "sentiment")
+    lengths = ["median_length_hours", "p90_length_hours"]
+    frame = add_mean(frame.astype(dict.fromkeys(lengths, "float64")), "sentiment", "sentiment")
     frame["label"] = frame["handoffs"].map(lambda n: f"{n} or more" if n == most else str(n))
     frame["share"] = frame["journeys"] / _total(frame, groups, "journeys")
-    columns = ["handoffs", "label", "journeys", "open", "customers", "share", *hours]
+    columns = ["handoffs", "label", "journeys", "open", "customers", "share", *lengths]
     columns += ["n_sentiment", "sentiment", "sentiment_lower", "sentiment_upper"]
     if goal:
         frame = add_rate(frame, "outcomes", "outcome_n", _OUTCOME)
