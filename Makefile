@@ -5,6 +5,7 @@ CUSTOMERS ?= 2000
 SEED      ?= 7
 SERVE     ?= 1
 PORT      ?= 8866
+EVENTS    ?= 10000000
 
 # The first Python that is new enough makes the environment; PYTHON=... chooses another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
@@ -23,7 +24,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint lab lock clean
+.PHONY: help setup demo test lint lab bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +48,10 @@ lint: $(TEST_READY) ## check style, formatting and types
 lab: $(DEMO_READY) ## open JupyterLab on the notebooks and the same store
 	@test -e "$(WORKSPACE)/store/CURRENT" || $(MAKE) --no-print-directory demo SERVE=0
 	@$(VENV_BIN)/python -m jupyterlab --notebook-dir=.
+
+bench: $(TEST_READY) ## time the measures against queries by hand (EVENTS=10000000 COMPETITORS=1)
+	@$(VENV_BIN)/python -m tests.bench.run --events $(EVENTS) \
+		$(if $(filter 1,$(COMPETITORS)),--competitors) $(ARGS)
 
 # The pins of requirements.lock are those of requirements-dev.lock; UPGRADE=--upgrade renews them.
 LOCK = $(VENV_BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 \
