@@ -9,11 +9,12 @@ from cxlib.plot.comparison import comparison
 from cxlib.plot.curves import survival
 from cxlib.plot.customer import timeline
 from cxlib.plot.departments import handoff_chord, handoffs
+from cxlib.plot.following import next_steps
 from cxlib.plot.funnels import funnel
 from cxlib.plot.graph import transition_graph
 from cxlib.plot.maps import journey_map
 from cxlib.plot.matrix import transitions
-from cxlib.plot.paths import common_paths, next_steps
+from cxlib.plot.paths import common_paths
 from cxlib.plot.retention import cohorts, lifecycle
 from cxlib.plot.returns import reentry
 from cxlib.plot.ribbons import sankey

@@ -1,0 +1,1 @@
+"""What usually follows the last touchpoints of a customer."""
