@@ -111,7 +111,8 @@ def _count(log: Journeys, journey_map: JourneyMap) -> ir.Table:
         journeys=events.count(where=events._first),
         waits=events.count(where=waited),
         in_time=events.count(where=in_time),
-        median_hours=(events._wait / _HOUR).median(where=waited),
+        # The condition stands in the value: Spark takes no condition beside a quantile.
+        median_hours=ibis.ifelse(waited, events._wait / _HOUR, ibis.null("float64")).median(),
         scored=events.sentiment.count(),
         sentiment=events.sentiment.mean(),
         variance=events.sentiment.var(how="sample"),
