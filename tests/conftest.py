@@ -2,9 +2,12 @@
 
 import os
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -33,6 +36,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # A query takes a second on Spark: fewer examples, and a failing one is not made smaller.
+    phases = (Phase.explicit, Phase.reuse, Phase.generate)
+    settings.register_profile("spark", max_examples=2, phases=phases)
+    if config.getoption("--engine") == "spark":
+        settings.load_profile("spark")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--engine") == "duckdb":
         return
@@ -54,11 +65,15 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def con(engine: str):
+def con(engine: str, monkeypatch: pytest.MonkeyPatch):
     """Connection to the engine of this run (``--engine``)."""
     from cxlib.engine.connect import connect
 
-    return connect(f"{engine}://")
+    connection = connect(f"{engine}://")
+    if engine == "spark":
+        # To store a table takes Spark a second; a view of the frame has the same rows.
+        monkeypatch.setattr(connection, "create_table", partial(view_frame, connection))
+    return connection
 
 
 def start_spark(folder: Path):
@@ -74,8 +89,10 @@ def start_spark(folder: Path):
         "spark.driver.memory": "2g",
         "spark.sql.warehouse.dir": folder / "warehouse",
         "spark.local.dir": folder / "scratch",
-        # A handful of rows needs one partition, and no code made for them.
+        # A handful of rows: one partition, nothing to broadcast, no code made for them.
+        "spark.default.parallelism": 1,
         "spark.sql.shuffle.partitions": 1,
+        "spark.sql.autoBroadcastJoinThreshold": -1,
         "spark.sql.adaptive.enabled": False,
         "spark.sql.codegen.wholeStage": False,
     }
@@ -83,6 +100,16 @@ def start_spark(folder: Path):
     for name, value in settings.items():
         builder = builder.config(name, str(value))
     return builder.getOrCreate()
+
+
+def view_frame(connection: Any, name: str, frame: Any):
+    """Table of a frame on Spark, in one partition and not stored."""
+    import ibis
+
+    table = ibis.memtable(frame)
+    connection._register_in_memory_table(table.op())
+    connection._session.table(table.get_name()).coalesce(1).createOrReplaceTempView(name)
+    return connection.table(name)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import ibis
 import ibis.expr.datatypes as dt
 
+from cxlib.engine.spark import connect_spark
 from cxlib.errors import CxError
 
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ def connect(url: str = "duckdb://", *, read_only: bool = False) -> BaseBackend:
     Parameters
     ----------
     url
-        ``"duckdb://"`` for one in memory, ``"duckdb://path/to/file.duckdb"`` for a file, or any
-        URL that ``ibis.connect`` takes (``"spark://"``, ``"postgres://…"``).
+        ``"duckdb://"`` for one in memory, ``"duckdb://path/to/file.duckdb"`` for a file;
+        ``"spark://"`` for the Spark session that runs already (a Databricks notebook has one) or
+        else one on this machine, ``"spark://host:7077"`` for a session on that cluster; or any URL
+        that ``ibis.connect`` takes (``"postgres://…"``).
     read_only
         Open a DuckDB file without the right to change it; any number of readers may do so.
 
@@ -46,6 +49,11 @@ def connect(url: str = "duckdb://", *, read_only: bool = False) -> BaseBackend:
     CxError
         When the file is not there (read-only), or the engine cannot be opened.
 
+    Notes
+    -----
+    Spark needs the extra ``spark``, and Java 17 or 21 where no session runs yet. The connection
+    reads the tables of the session's catalog: ``connect("spark://").table("events")``.
+
     Examples
     --------
     >>> connect("duckdb://").list_tables()
@@ -53,7 +61,11 @@ def connect(url: str = "duckdb://", *, read_only: bool = False) -> BaseBackend:
     """
     if not url.startswith("duckdb://"):
         try:
+            if url.startswith("spark://"):
+                return connect_spark(None if url == "spark://" else url)
             return ibis.connect(url)
+        except CxError:
+            raise
         except Exception as error:
             scheme = url.split("://", 1)[0]
             # The rest of the URL may hold a password: it stays out of the message.

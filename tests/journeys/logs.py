@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from cxlib.journeys.frames import journeys_from_frame
 from cxlib.journeys.log import Journeys
+from cxlib.journeys.verbs import materialize
 
 DAY_ONE = datetime(2024, 1, 1)
 
 few_examples = settings(
-    # A query takes some 50 ms however small its table is.
-    max_examples=6,
+    # A query takes some 50 ms however small its table is, and on Spark (--engine) a second.
+    max_examples=min(6, settings.default.max_examples),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -65,7 +66,9 @@ def log_of(
     # An engine cannot hold a column without a type.
     frame = frame.astype(dict.fromkeys(empty, "string"))
     table = con.create_table(f"events_{next(_TABLES)}", frame)
-    return journeys_from_frame(table, observed_until=observed_until, closes_after=closes_after)
+    log = journeys_from_frame(table, observed_until=observed_until, closes_after=closes_after)
+    # Spark would prepare the events again for each query, at a second each.
+    return log if con.name == "duckdb" else materialize(log)
 
 
 def events_of(log: Journeys, *columns: str) -> list[tuple[Any, ...]]:
