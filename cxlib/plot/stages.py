@@ -220,7 +220,7 @@ def deviation_outcomes(
     figure.add_vline(x=0, line={"color": _REST, "width": 1, "dash": "dot"})
     figure.update_layout(
         hovermode="closest",
-        xaxis={"title": f"difference in {name}", "tickformat": suffix, "nticks": 6},
+        xaxis={"title": "difference", "tickformat": suffix, "nticks": 6},
         yaxis=_names(rows),
         legend=_legend(len(rows), 30),
         margin={"b": 118},
