@@ -220,7 +220,11 @@ def deviation_outcomes(
     figure.add_vline(x=0, line={"color": _REST, "width": 1, "dash": "dot"})
     figure.update_layout(
         hovermode="closest",
-        xaxis={"title": "difference", "tickformat": suffix, "nticks": 6},
+        xaxis={
+            "title": f"difference in {name.partition(' with ')[0]}",
+            "tickformat": suffix,
+            "nticks": 6,
+        },
         yaxis=_names(rows),
         legend=_legend(len(rows), 30),
         margin={"b": 118},
