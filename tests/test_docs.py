@@ -97,6 +97,15 @@ def test_commands_in_the_documentation_exist(page: Path) -> None:
         assert command in commands, f"{page.name}: cxlib {command}"
 
 
+def test_the_index_of_measures_names_every_public_one() -> None:
+    text = (PROJECT / "docs" / "measures.md").read_text("utf-8")
+    named = set(re.findall(r"`([A-Za-z_.]+)(?:\([a-z_=]*\))?`", text))
+    palette = {"figure_template", "touchpoint_colour", "touchpoint_colours"}
+    charts = {f"plot.{name}" for name in set(cxlib.plot.__all__) - palette}
+    assert (set(cxlib._HOME) | charts) - named == set()
+    assert {name for name in named if name.startswith("plot.")} <= charts
+
+
 def test_the_python_of_the_readme_runs_on_the_demo_company(demo_workspace: Path) -> None:
     (example,) = code_blocks(PROJECT / "README.md", "python")
     exec(example.replace("data/demo", demo_workspace.as_posix()), {})
