@@ -97,6 +97,8 @@ _HOME = {
     "fit_discrete_hazard": "cxlib.models.regression",
     "fit_fine_gray": "cxlib.models.regression",
     "fit_cox": "cxlib.models.regression",
+    "fit_aft": "cxlib.models.regression",
+    "fit_cure": "cxlib.models.regression",
     "rfm_segments": "cxlib.models.segments",
     "cumulative_incidence": "cxlib.models.survival.competing",
     "gray_test": "cxlib.models.survival.competing",
