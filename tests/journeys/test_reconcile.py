@@ -1,5 +1,6 @@
 """Whatever two measures say of the same thing, they say the same number."""
 
+import inspect
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ import cxlib
 from cxlib import load_journeys, materialize, open_store, split_journeys
 from cxlib.errors import CxWarning
 from cxlib.journeys.log import Journeys
+from cxlib.journeys.maps import JourneyMap
 from tests.journeys.examples import example_log
 from tests.journeys.logs import DAY_ONE, few_examples, log_of, random_rows, rows_of
+from tests.journeys.nouns import NOUNS
 
 # Examples, with a column that has a few values.
 GROUPS = {
@@ -44,6 +47,7 @@ def random_logs(draw: st.DrawFn) -> Callable[..., Journeys]:
     rows = draw(random_rows())
     for position, row in enumerate(rows):
         row["value"] = float(position) if position % 3 else None
+        row["department"] = "desk" if row["touchpoint"] in ("ask", "leave") else "sales"
     until = DAY_ONE + timedelta(hours=draw(st.sampled_from([21, 26, 400])))
     gap = draw(st.sampled_from(["2 hours", "6 hours", "3 days"]))
     return lambda con: materialize(split_journeys(log_of(con, rows, observed_until=until), gap=gap))
@@ -174,6 +178,41 @@ def quiet(function: Callable[..., pd.DataFrame], *args, **options) -> pd.DataFra
         return function(*args, **options)
 
 
+# --- paths: common paths, next steps, subsequences, indicators, stages
+
+
+def check_paths(log: Journeys, steps: list[str]) -> None:
+    whole = cxlib.summary(log).iloc[0]
+    paths = cxlib.common_paths(log, steps=ALL, top=ALL)
+    assert paths["journeys"].sum() == whole["journeys"]
+    assert paths["open"].sum() == whole["open"]
+    assert paths["coverage"].iloc[-1] == pytest.approx(1)
+
+    moves = cxlib.transitions(log)
+    counts = pair_sums(moves, "count")
+    journeys = pair_sums(moves, "journeys")
+    bets = cxlib.next_steps(log, order=1, top=ALL, min_n=1)
+    for row in bets.itertuples():
+        assert counts[row.context, row.next_touchpoint] == row.count
+        assert counts.get((row.context, "(open)"), 0) == row.open
+    pairs = cxlib.subsequences(log, length=2, min_share=1e-9, top=ALL)
+    found = {row.touchpoints: row.journeys for row in pairs.itertuples()}
+    nodes = ("(start)", "(end)", "(open)")
+    assert found == {pair: n for pair, n in journeys.items() if not set(pair) & set(nodes)}
+
+    indicators = cxlib.sequence_indicators(log)
+    assert (indicators["journeys"] == whole["journeys"]).all()
+    assert cxlib.planned_vs_actual(log, plan_of(steps))["n"].iloc[0] == whole["journeys"]
+    stays = cxlib.stage_times(log, plan_of(steps))
+    assert (stays["n"] == stays["left"] + stays["ended"] + stays["open"]).all()
+    stages = cxlib.stage_transitions(log, plan_of(steps))
+    into = stages.groupby("to_stage")["count"].sum()
+    out = stages.groupby("from_stage")["count"].sum()
+    for row in stays.itertuples():
+        assert into.get(row.stage, 0) == out.get(row.stage, 0) == row.n
+    assert out["(start)"] == into.get("(end)", 0) + into.get("(open)", 0)
+
+
 # --- customers: retention, lifecycle, stickiness, reentry
 
 
@@ -222,6 +261,7 @@ class Parts:
     counts: tuple[str, ...]
 
 
+NEED_DEPARTMENTS = ("handoffs", "handoffs_per_journey", "ping_pong")
 MOVE = ("from_touchpoint", "to_touchpoint")
 STATES = ("active", "new", "returning", "resurrected", "dormant")
 PARTS = {
@@ -261,10 +301,87 @@ PARTS = {
     "stickiness": Parts(
         lambda log, _, **by: cxlib.stickiness(log, **by), ("active_periods",), ("customers",)
     ),
+    "abandonment": Parts(
+        lambda log, _, **by: cxlib.abandonment(log, **by), ("touchpoint",), ("n", "ended")
+    ),
+    "common_paths": Parts(
+        lambda log, _, **by: cxlib.common_paths(log, top=ALL, **by),
+        ("path", "continues"),
+        ("journeys", "open"),
+    ),
+    "escalation": Parts(
+        lambda log, steps, **by: cxlib.escalation(
+            log, self_service=steps[0], human=steps[1], within="3 hours", **by
+        ),
+        ("result",),
+        ("attempts", "n", "open"),
+    ),
+    "handoffs": Parts(
+        lambda log, _, **by: cxlib.handoffs(log, **by),
+        ("from_department", "to_department"),
+        ("handoffs", "returned", "handed_on", "ended", "open", "n"),
+    ),
+    "handoffs_per_journey": Parts(
+        lambda log, _, **by: cxlib.handoffs_per_journey(log, **by),
+        ("handoffs",),
+        ("journeys", "open"),
+    ),
+    "next_steps": Parts(
+        lambda log, _, **by: cxlib.next_steps(log, order=1, top=ALL, min_n=1, **by),
+        ("context", "next_touchpoint"),
+        ("count",),
+    ),
+    "ping_pong": Parts(
+        lambda log, _, **by: cxlib.ping_pong(log, **by),
+        ("from_department", "to_department"),
+        ("n", "returned"),
+    ),
+    "plan_deviations": Parts(
+        lambda log, steps, **by: cxlib.plan_deviations(log, plan_of(steps), **by),
+        ("kind", "touchpoint"),
+        ("journeys",),
+    ),
+    "planned_vs_actual": Parts(
+        lambda log, steps, **by: cxlib.planned_vs_actual(log, plan_of(steps), **by),
+        (),
+        ("n", "open", "as_planned"),
+    ),
+    "repeat_contact": Parts(
+        lambda log, steps, **by: cxlib.repeat_contact(
+            log, contacts=steps[0], within="3 hours", **by
+        ),
+        ("reason",),
+        ("contacts", "open", "n", "repeats"),
+    ),
+    "sequence_indicators": Parts(
+        lambda log, _, **by: cxlib.sequence_indicators(log, **by),
+        ("indicator",),
+        ("journeys", "open", "n"),
+    ),
+    "stage_times": Parts(
+        lambda log, steps, **by: cxlib.stage_times(log, plan_of(steps), **by),
+        ("stage",),
+        ("n", "left", "ended", "open"),
+    ),
+    "stage_transitions": Parts(
+        lambda log, steps, **by: cxlib.stage_transitions(log, plan_of(steps), **by),
+        ("from_stage", "to_stage"),
+        ("count",),
+    ),
+    "subsequences": Parts(
+        lambda log, _, **by: cxlib.subsequences(log, length=2, min_share=1e-9, top=ALL, **by),
+        ("sequence",),
+        ("journeys", "occurrences"),
+    ),
     "reentry": Parts(
         lambda log, _, **by: cxlib.reentry(log, within="6 hours", **by), MOVE, ("journeys",)
     ),
 }
+
+
+def plan_of(steps: list[str]) -> JourneyMap:
+    stages = [{"stage": f"stage of {name}", "steps": [name]} for name in dict.fromkeys(steps)]
+    return JourneyMap(name="plan", stages=stages)
 
 
 def check_parts(log: Journeys, steps: list[str], by: str, name: str) -> None:
@@ -288,6 +405,13 @@ def test_moves_and_places_reconcile(con, make):
     log = make(con)
     check_moves(log)
     check_places(log, log.events.touchpoint.min().to_pandas())
+
+
+@four_examples
+@given(make=random_logs())
+def test_paths_and_stages_are_those_of_the_moves(con, make):
+    log = make(con)
+    check_paths(log, most_frequent(log, 2))
 
 
 @few_examples
@@ -322,6 +446,8 @@ def test_groups_add_up_to_the_whole_by_hand(con, name):
     rows = rows_of({"a": "visit@0 buy@1", "b": "visit@1 visit@2 buy@9"}, channel="web")
     rows += rows_of({"c": "buy@0 visit@4 buy@5"}, channel=None)
     rows[1]["channel"] = "app"
+    for row in rows:
+        row["department"] = "desk" if row["touchpoint"] == "visit" else "sales"
     log = log_of(con, rows, observed_until=DAY_ONE + timedelta(hours=10))
     check_parts(split_journeys(log, gap="3 hours"), ["visit", "buy"], "channel", name)
 
@@ -339,6 +465,20 @@ def test_measures_reconcile_on_real_logs(name, request):
     for rules in RULES[list(GROUPS).index(name) % 3 :: 3]:
         check_funnel(log, steps, rules)
     check_conversions(log, steps[:2])
+    check_paths(log, steps)
     check_customers(log)
+    served = not log.events.department.isnull().all().to_pandas()
     for measure in PARTS:
-        check_parts(log, steps, GROUPS[name], measure)
+        if served or measure not in NEED_DEPARTMENTS:
+            check_parts(log, steps, GROUPS[name], measure)
+
+
+def test_every_measure_that_takes_groups_is_held_to_its_parts_and_to_bad_input():
+    nouns = {
+        name
+        for name, home in cxlib._HOME.items()
+        if home.startswith("cxlib.journeys.")
+        and inspect.isfunction(getattr(cxlib, name))
+        and "by" in inspect.signature(getattr(cxlib, name)).parameters
+    }
+    assert nouns == set(PARTS) == set(NOUNS)

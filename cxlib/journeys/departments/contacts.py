@@ -105,7 +105,7 @@ def repeat_contact(
     if not names:
         raise CxError("no touchpoint is a contact; name them, such as contacts=['opened_ticket']")
     column = reason or "touchpoint"
-    groups = as_list(by)
+    groups = list(dict.fromkeys(as_list(by)))
     events, _ = group_columns(log.events, [*groups, column], taken=_CONTACTS[1:])
     events = events.filter(events.touchpoint.isin(names)).mutate(reason=events[column])
     same = ibis.window(group_by=["customer_id", "reason"], order_by=ORDER)

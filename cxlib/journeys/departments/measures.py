@@ -321,7 +321,8 @@ def handoffs_per_journey(
     frame = rows.group_by([*groups, "handoffs"]).aggregate(**sums).to_pandas()
     lengths = ["median_length_hours", "p90_length_hours"]
     frame = add_mean(frame.astype(dict.fromkeys(lengths, "float64")), "sentiment", "sentiment")
-    frame["label"] = frame["handoffs"].map(lambda n: f"{n} or more" if n == most else str(n))
+    labels = [f"{n} or more" if n == most else str(n) for n in frame["handoffs"]]
+    frame["label"] = pd.Series(labels, index=frame.index, dtype="object")
     frame["share"] = frame["journeys"] / _total(frame, groups, "journeys")
     columns = ["handoffs", "label", "journeys", "open", "customers", "share", *lengths]
     columns += ["n_sentiment", "sentiment", "sentiment_lower", "sentiment_upper"]

@@ -139,7 +139,8 @@ def _outcomes(moves: pd.DataFrame, groups: list[str], order: int) -> pd.DataFram
     whole, later = grouped["count"].transform("sum"), grouped["_open"].transform("sum")
     counts = counts.assign(n=whole - later, open=later, order=order)
     texts = [_text(path) for path in counts[context].itertuples(index=False, name=None)]
-    counts = counts.assign(context=texts if order else _ANY)
+    named = pd.Series(texts if order else _ANY, index=counts.index, dtype="object")
+    counts = counts.assign(context=named)
     return counts[counts[NEXT] != OPEN].drop(columns="_open")
 
 
