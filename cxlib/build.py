@@ -17,6 +17,7 @@ import ibis.expr.types as ir
 from tqdm.auto import tqdm
 
 import cxlib
+from cxlib.engine.connect import create_named_table
 from cxlib.engine.store import Snapshot, find_snapshot, point_to, write_snapshot
 from cxlib.errors import CxError, unknown_name
 from cxlib.ingest.config import Sources, load_sources
@@ -28,7 +29,7 @@ from cxlib.ingest.sentiment import add_text_sentiment
 from cxlib.ingest.sources import StagedSource, find_files, hash_file, stage_source
 from cxlib.ingest.texts import Scorer
 from cxlib.journeys.prepare import count_ahead, journey_table, prepare_events
-from cxlib.tables import check_contract
+from cxlib.tables import END, OPEN, check_contract
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
@@ -305,11 +306,15 @@ def _write_events(
         split_after=config.journeys.split_after,
     )
     ordered = count_ahead(prepared).order_by("customer_id", "occurred_at", "event_id")
-    events = con.create_table("events", ordered)
+    found = raw.select("touchpoint").distinct().to_pyarrow()["touchpoint"].to_pylist()
+    names = [*found, END, OPEN]
+    named = ["touchpoint", "next_touchpoint"]
+    events = create_named_table(con, "events", ordered, named, names)
     check_contract(events, "events")
     check_contract(events, "counted_events")
     journeys = journey_table(events).order_by("customer_id", "started_at", "journey_id")
-    check_contract(con.create_table("journeys", journeys), "journeys")
+    stored = create_named_table(con, "journeys", journeys, ["path"], names)
+    check_contract(stored, "journeys")
     return begin, cut_off, findings
 
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import ibis
 import ibis.expr.datatypes as dt
 
-from cxlib.engine.spark import connect_spark
 from cxlib.errors import CxError
 
 if TYPE_CHECKING:
@@ -23,7 +22,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from ibis.backends import BaseBackend
 
-__all__ = ["connect", "local_to_utc", "parse_with_format", "read_text_table"]
+__all__ = [
+    "connect",
+    "create_named_table",
+    "local_to_utc",
+    "parse_with_format",
+    "read_text_table",
+]
+
+_MOST_NAMES = 250
 
 
 def connect(url: str = "duckdb://", *, read_only: bool = False) -> BaseBackend:
@@ -62,6 +69,8 @@ def connect(url: str = "duckdb://", *, read_only: bool = False) -> BaseBackend:
     if not url.startswith("duckdb://"):
         try:
             if url.startswith("spark://"):
+                from cxlib.engine.spark import connect_spark
+
                 return connect_spark(None if url == "spark://" else url)
             return ibis.connect(url)
         except CxError:
@@ -155,6 +164,56 @@ def read_text_table(
     finally:
         con.drop_view(f"{name}_file", force=True)
     return _count_unreadable(table, unreadable["row_number"].tolist()), unreadable
+
+
+def create_named_table(
+    con: BaseBackend, name: str, table: ir.Table, columns: Iterable[str], names: Iterable[str]
+) -> ir.Table:
+    """New table, some of whose text columns hold few names and are kept as numbers of these.
+
+    Parameters
+    ----------
+    con
+        A DuckDB connection.
+    name
+        Name of the new table.
+    table
+        Its rows, in the order to be kept.
+    columns
+        Columns of text, or of lists of text, to keep as numbers.
+    names
+        Every text that they hold; all named tables of a connection have the same names.
+
+    Returns
+    -------
+    ibis.expr.types.Table
+        Its columns read, compare and sort as the text they were.
+
+    Notes
+    -----
+    The type is DuckDB's ENUM. More than 250 names stay text: they would be listed each time that a
+    table is opened.
+
+    Examples
+    --------
+    >>> con = connect()
+    >>> rows = ibis.memtable({"touchpoint": ["visit", "buy"]})
+    >>> table = create_named_table(con, "rows", rows, ["touchpoint"], ["visit", "buy"])
+    >>> table.order_by("touchpoint").touchpoint.to_list()
+    ['buy', 'visit']
+    """
+    listed = sorted(set(names))
+    if not listed or len(listed) > _MOST_NAMES:
+        return con.create_table(name, table)
+    con.create_table(name, schema=table.schema())
+    con.create_table("cx_names", ibis.memtable({"name": listed}), temp=True, overwrite=True)
+    con.raw_sql("CREATE TYPE IF NOT EXISTS cx_name AS ENUM (SELECT name FROM cx_names ORDER BY 1)")
+    con.drop_table("cx_names")
+    for column in columns:
+        kind = "cx_name[]" if table[column].type().is_array() else "cx_name"
+        con.raw_sql(f'ALTER TABLE "{name}" ALTER "{column}" TYPE {kind}')
+    con.insert(name, table)
+    return con.table(name)
 
 
 def _open_csv(con: BaseBackend, path: Path, name: str, delimiter: str | None) -> ir.Table:

@@ -11,8 +11,10 @@ import ibis
 import numpy as np
 import pandas as pd
 
+from cxlib.engine.connect import create_named_table
 from cxlib.engine.store import Snapshot, find_snapshot, write_snapshot
 from cxlib.journeys.prepare import count_ahead, journey_table, prepare_events
+from cxlib.tables import END, OPEN
 
 OBSERVED_UNTIL = datetime(2025, 1, 1)
 SILENCE = timedelta(days=30)
@@ -109,7 +111,9 @@ def write_store(workspace: Path, events: int, seed: int = 7) -> Snapshot:
 
 def _fingerprint() -> str:
     """What made a store: one that other code prepared is no yardstick."""
-    code = [Path(__file__), Path(inspect.getfile(prepare_events))]
+    code = [
+        Path(inspect.getfile(part)) for part in (write_store, prepare_events, create_named_table)
+    ]
     return hashlib.sha256(b"".join(path.read_bytes() for path in code)).hexdigest()[:8]
 
 
@@ -131,7 +135,8 @@ def _append(con: ibis.BaseBackend, raw: ibis.Table, first_number: int) -> None:
         if name in con.list_tables():
             con.insert(name, table)
         else:
-            con.create_table(name, table)
+            columns = ["path"] if name == "journeys" else ["touchpoint", "next_touchpoint"]
+            create_named_table(con, name, table, columns, [*TOUCHPOINTS, END, OPEN])
     con.drop_table("chunk")
 
 

@@ -5,12 +5,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 
-from cxlib.journeys.activity import lifecycle, stickiness
 from cxlib.journeys.conversion.measures import funnel
 from cxlib.journeys.paths import flows, transitions
 from cxlib.journeys.prepare import count_ahead, is_counted, journey_table
 from cxlib.journeys.retention import retention
-from cxlib.journeys.steps import step_matrix
 from cxlib.journeys.verbs import keep_events, keep_journeys, materialize, split_journeys
 from cxlib.tables import check_contract
 from tests.journeys.logs import events_of, few_examples, log_of, random_rows, rows_of
@@ -83,11 +81,7 @@ def test_verbs_drop_what_no_longer_holds(con):
         lambda log: flows(log, keep=2),
         lambda log: flows(log, keep=2, by="channel"),
         lambda log: flows(log, around=log.events.touchpoint.min().to_pandas()),
-        step_matrix,
-        lambda log: retention(log, period="day"),
         lambda log: retention(log, brackets=["1 hour", "9 hours"], on="on_or_after", by="channel"),
-        lambda log: lifecycle(log, period="day"),
-        lambda log: stickiness(log, period="day"),
         lambda log: funnel(log, ["visit", "buy", "visit"], within="9 hours"),
         lambda log: funnel(log, ["visit", "buy"], within="9 hours", by="channel", exclude="ask"),
         lambda log: funnel(log, ["visit", "ask", "buy"], optional=2, hold="channel"),
