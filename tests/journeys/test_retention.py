@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cxlib import keep_events, retention
 from cxlib.errors import CxError
 from tests.journeys.days import cells, days_log, posthog_case, spread
-from tests.journeys.logs import few_examples, log_of, paths_by_hand, random_rows
+from tests.journeys.logs import few_examples, log_of, paths_by_hand, random_rows, rows_of
 
 
 def test_recurring_daily_cohorts_are_those_of_the_posthog_case(con, shared):
@@ -118,3 +118,40 @@ def test_retention_is_that_counted_by_hand_and_parts_add_up(con, rows, cohorts):
         keys = ["cohort", "period"]
         summed = parts.groupby(keys)[["n", "customers", "events"]].sum()
         pd.testing.assert_frame_equal(summed, found.set_index(keys)[summed.columns.tolist()])
+
+
+@few_examples
+@given(rows=random_rows(), cohorts=st.sampled_from(["first", "recurring"]))
+def test_on_or_after_counts_those_seen_then_or_later(con, rows, cohorts):
+    rows = spread(rows)
+    found = retention(
+        log_of(con, rows), period="day", periods=25, cohorts=cohorts, on="on_or_after"
+    )
+    by_hand = defaultdict(int)
+    for events in paths_by_hand(rows).values():
+        days = sorted({event["occurred_at"].date() for event in events})
+        for cohort in days if cohorts == "recurring" else days[:1]:
+            for period in range((days[-1] - cohort).days + 1):
+                by_hand[cohort, period] += 1
+    counts = {(row.cohort.date(), row.period): row.customers for row in found.itertuples()}
+    assert {key: n for key, n in counts.items() if n} == by_hand
+
+
+@few_examples
+@given(rows=random_rows())
+def test_brackets_are_those_counted_by_hand(con, rows):
+    rows += rows_of({"z": "visit"})
+    log = log_of(con, rows)
+    found = retention(log, start="visit", period="day", brackets=["2 hours", "9 hours", "2 days"])
+    customers, events = defaultdict(set), defaultdict(int)
+    for customer, own in paths_by_hand(rows).items():
+        starts = [row for row in own if row["touchpoint"] == "visit"]
+        for row in own if starts else []:
+            hours = (row["occurred_at"] - starts[0]["occurred_at"]).total_seconds() / 3600
+            place = (hours >= 2) + (hours >= 9)
+            if 0 <= hours < 48:
+                customers[place].add(customer)
+                events[place] += 1
+    sums = found.groupby("period")[["customers", "events"]].sum()
+    for place, row in sums.iterrows():
+        assert (row["customers"], row["events"]) == (len(customers[place]), events[place])
