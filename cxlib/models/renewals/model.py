@@ -1,8 +1,8 @@
-"""Renewals: how long customers on contract stay, projected beyond the terms seen."""
+"""A fitted model of renewal: projections, holdout error and discounted lifetimes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,116 +13,16 @@ from scipy import special
 
 from cxlib.errors import CxError, unknown_name
 from cxlib.intervals import check_confidence
-from cxlib.likelihood import Estimate, maximize
+from cxlib.likelihood import Estimate
+from cxlib.models.renewals.counts import read_terms, whole
 
-__all__ = ["RenewalModel", "fit_bdw", "fit_sbg"]
+__all__ = ["RenewalModel", "log_retention"]
 
 Array = NDArray[Any]
 Timing = Literal["before_renewal", "after_renewal"]
 
-_COUNTS = ["term", "at_risk", "renewed"]
 _NEGLIGIBLE = 1e-12
 """Discount factor from which on terms no longer count."""
-
-
-def fit_sbg(
-    terms: pd.DataFrame, *, by: str | Sequence[str] | None = None, up_to: int | None = None
-) -> RenewalModel:
-    """Shifted-beta-geometric model of renewal, by maximum likelihood.
-
-    Parameters
-    ----------
-    terms
-        One row per cohort and term: ``term`` (1 for the first renewal), ``at_risk`` (customers
-        whose renewal was due and decided) and ``renewed`` (those of them who renewed).
-    by
-        Column or columns to fit apart; None: all cohorts share the parameters.
-    up_to
-        Last term to learn from, so that later ones can test the model; None: all.
-
-    Returns
-    -------
-    RenewalModel
-        With ``alpha`` and ``beta``, and ``.summary``, ``.predict``, ``.holdout_error``,
-        ``.discounted_lifetime`` and ``.discounted_residual_lifetime``.
-
-    Raises
-    ------
-    CxError
-        For columns that are missing or hold no counts, fewer than two terms, nobody or everybody
-        renewing, or no maximum, as where renewal does not rise with the term.
-
-    Notes
-    -----
-    Each customer fails to renew with a probability of their own, the same at every term, which is
-    Beta(alpha, beta) among customers: retention rises with the term since those likely to leave do
-    so first. The retention rate at term t is (beta + t - 1) / (alpha + beta + t - 1). Customers
-    still to decide are not at risk and not counted, so that cohorts of different ages go together.
-
-    References
-    ----------
-    Fader and Hardie (2007), How to project customer retention, J. Interactive Marketing 21, 76-90.
-
-    Examples
-    --------
-    >>> terms = pd.DataFrame({
-    ...     "term": [1, 2, 3, 4], "at_risk": [1000, 631, 468, 382],
-    ...     "renewed": [631, 468, 382, 326],
-    ... })
-    >>> fit_sbg(terms).summary.round(3)
-      parameter  estimate  standard_error  lower  upper
-    0     alpha     0.764           0.097  0.596  0.979
-    1      beta     1.296           0.211  0.942  1.782
-    """
-    return _fit(terms, by, up_to, "shifted-beta-geometric", ("alpha", "beta"))
-
-
-def fit_bdw(
-    terms: pd.DataFrame, *, by: str | Sequence[str] | None = None, up_to: int | None = None
-) -> RenewalModel:
-    """Beta-discrete-Weibull model of renewal, by maximum likelihood.
-
-    Parameters
-    ----------
-    terms, by, up_to
-        As for ``fit_sbg``.
-
-    Returns
-    -------
-    RenewalModel
-        With ``alpha``, ``beta`` and ``c``.
-
-    Raises
-    ------
-    CxError
-        As for ``fit_sbg``, and for fewer than three terms.
-
-    Notes
-    -----
-    As the shifted-beta-geometric, but a customer's own tendency to leave falls (c < 1) or rises
-    (c > 1) with the term: survival is B(alpha, beta + t^c) / B(alpha, beta). With c = 1 the two
-    are the same.
-
-    References
-    ----------
-    Fader, Hardie, Liu, Davin and Steenburgh (2018), "How to project customer retention" revisited,
-    J. Interactive Marketing 43, 1-16.
-
-    Examples
-    --------
-    >>> terms = pd.DataFrame({
-    ...     "term": [1, 2, 3, 4], "at_risk": [1000, 869, 743, 653],
-    ...     "renewed": [869, 743, 653, 593],
-    ... })
-    >>> fit_bdw(terms).predict(terms=5)[["term", "retention", "survival"]].round(3)
-       term  retention  survival
-    0     1      0.869     0.869
-    1     2      0.854     0.742
-    2     3      0.883     0.655
-    3     4      0.906     0.593
-    4     5      0.922     0.547
-    """
-    return _fit(terms, by, up_to, "beta-discrete-Weibull", ("alpha", "beta", "c"))
 
 
 @dataclass(frozen=True)
@@ -140,6 +40,7 @@ class RenewalModel:
 
     Examples
     --------
+    >>> from cxlib import fit_sbg
     >>> terms = pd.DataFrame(
     ...     {"term": [1, 2, 3], "at_risk": [100, 60, 45], "renewed": [60, 45, 37]})
     >>> model = fit_sbg(terms)
@@ -210,7 +111,7 @@ class RenewalModel:
             (product of the retentions) and ``error`` (survival minus observed survival) float64.
         """
         check_confidence(confidence)
-        times = np.arange(1, _whole(terms, "terms", 1) + 1)
+        times = np.arange(1, whole(terms, "terms", 1) + 1)
         frame = self._stack(lambda estimate: self._curve(estimate, times, confidence))
         return frame if observed is None else self._beside(frame, observed)
 
@@ -234,7 +135,7 @@ class RenewalModel:
         CxError
             Where no term was held out: an error in sample says little about the future.
         """
-        counts = _read(observed, list(self.by), None)
+        counts = read_terms(observed, list(self.by), None)
         last = int(counts["term"].max())
         if last <= self.up_to:
             raise CxError(
@@ -320,7 +221,7 @@ class RenewalModel:
         Fader and Hardie (2010), Customer-base valuation in a contractual setting: the perils of
         ignoring heterogeneity, Marketing Science 29, 85-93.
         """
-        made = _whole(renewals, "renewals", 0)
+        made = whole(renewals, "renewals", 0)
         sums = {"before_renewal": (made + 1, 0), "after_renewal": (made + 1, 1)}
         return self._discounted(discount_rate, timing, sums, made, confidence)
 
@@ -365,7 +266,7 @@ class RenewalModel:
         return pd.DataFrame(
             {
                 "term": times,
-                "retention": np.exp(_log_retention(estimate.values, times)),
+                "retention": np.exp(log_retention(estimate.values, times)),
                 "survival": survival,
                 "lower": lower / (1 + lower),
                 "upper": upper / (1 + upper),
@@ -375,7 +276,7 @@ class RenewalModel:
 
     def _beside(self, frame: pd.DataFrame, observed: pd.DataFrame) -> pd.DataFrame:
         keys = [*self.by, "term"]
-        counts = _read(observed, list(self.by), None)
+        counts = read_terms(observed, list(self.by), None)
         counts = counts.groupby(keys, dropna=False, observed=True)[["at_risk", "renewed"]].sum()
         counts = counts.reset_index().sort_values(keys)
         counts["observed_retention"] = counts["renewed"] / counts["at_risk"].where(
@@ -407,116 +308,22 @@ def _log_survival(parameters: Array, times: Array) -> Array:
     )
 
 
-def _log_retention(parameters: Array, times: Array) -> Array:
+def log_retention(parameters: Array, times: Array) -> Array:
+    """Logarithm of the share of those at risk at a term who renew.
+
+    Parameters
+    ----------
+    parameters
+        alpha and beta, and c where the model has it.
+    times
+        Terms, from 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        One element per term.
+    """
     if len(parameters) == 2:
         alpha, beta = parameters
         return np.log(beta + times - 1) - np.log(alpha + beta + times - 1)
     return _log_survival(parameters, times) - _log_survival(parameters, times - 1)
-
-
-def _fit(
-    terms: pd.DataFrame,
-    by: str | Sequence[str] | None,
-    up_to: int | None,
-    model: str,
-    names: tuple[str, ...],
-) -> RenewalModel:
-    keys = [by] if isinstance(by, str) else list(by or ())
-    counts = _read(terms, keys, up_to)
-    estimates = {}
-    for group, rows in _groups(counts, keys):
-        totals = rows.groupby("term")[["at_risk", "renewed"]].sum().reset_index()
-        totals = totals[totals["at_risk"] > 0]
-        _check_renewals(totals, len(names), model, _name(keys, group))
-        estimates[group] = _maximize(totals, model, names, _name(keys, group))
-    return RenewalModel(estimates, tuple(keys), int(counts["term"].max()))
-
-
-def _maximize(totals: pd.DataFrame, model: str, names: tuple[str, ...], group: str) -> Estimate:
-    times = totals["term"].to_numpy()
-    renewed = totals["renewed"].to_numpy("float64")
-    lost = totals["at_risk"].to_numpy("float64") - renewed
-
-    def log_likelihood(parameters: Array) -> float:
-        stayed = _log_retention(parameters, times)
-        # 0 * log 0 is 0: where all renewed, the loss has no part.
-        left = special.xlogy(lost, -np.expm1(stayed))
-        return float(renewed @ stayed + left.sum())
-
-    leaving = float(np.clip(lost.sum() / (lost + renewed).sum(), 0.01, 0.99))
-    starts = [[size * leaving, size * (1 - leaving), 1.0][: len(names)] for size in (1, 3, 10)]
-    return maximize(
-        log_likelihood,
-        names,
-        starts,
-        model=f"{model}{group}",
-        n=int(totals["at_risk"].max()),
-        hint="where renewal does not rise with the term, take the plain renewal rate by term",
-    )
-
-
-def _read(terms: pd.DataFrame, by: list[str], up_to: int | None) -> pd.DataFrame:
-    for name in [*_COUNTS, *by]:
-        if name not in terms.columns:
-            raise unknown_name("column", name, terms.columns, "in the terms")
-    for name in _COUNTS:
-        _check_counts(terms[name], name)
-    counts = terms[[*by, *_COUNTS]].astype(dict.fromkeys(_COUNTS, "int64"))
-    if (wrong := counts["renewed"] > counts["at_risk"]).any():
-        row = counts[wrong].iloc[0]
-        raise CxError(
-            f"{int(wrong.sum()):,} rows of the terms have more renewed than at risk (first: term "
-            f"{row['term']} with {row['renewed']:,} of {row['at_risk']:,}); check the counts"
-        )
-    if (counts["term"] < 1).any():
-        raise CxError("the column 'term' has a 0; the first renewal is term 1: number from there")
-    if up_to is not None:
-        counts = counts[counts["term"] <= _whole(up_to, "up_to", 1)]
-    if not len(counts):
-        raise CxError("the terms have no rows; check the filters and up_to")
-    return counts
-
-
-def _check_counts(column: pd.Series, name: str) -> None:
-    if not pd.api.types.is_numeric_dtype(column.dtype):
-        raise CxError(f"the column {name!r} is {column.dtype}, and must hold whole numbers")
-    wrong = column.isna() | (column < 0) | ~np.isfinite(column) | (column != column.round())
-    if wrong.any():
-        raise CxError(
-            f"{int(wrong.sum()):,} rows of the column {name!r} are missing, negative or no whole "
-            f"numbers (first: {column[wrong].iloc[0]}); drop or mend them"
-        )
-
-
-def _check_renewals(totals: pd.DataFrame, fewest: int, model: str, group: str) -> None:
-    if len(totals) < fewest:
-        raise CxError(
-            f"the {model} model{group} has {fewest} parameters and data on {len(totals)} terms; "
-            f"give at least {fewest} terms"
-        )
-    renewed, at_risk = int(totals["renewed"].sum()), int(totals["at_risk"].sum())
-    if renewed in (0, at_risk):
-        who = "nobody" if renewed == 0 else "everybody"
-        raise CxError(
-            f"{who} renewed{group} ({renewed:,} of {at_risk:,}), so that there is no difference "
-            "between customers to learn from; check the counts"
-        )
-
-
-def _groups(frame: pd.DataFrame, by: list[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
-    if not by:
-        yield (), frame
-        return
-    for group, rows in frame.groupby(by, dropna=False, observed=True):
-        yield group if isinstance(group, tuple) else (group,), rows
-
-
-def _name(by: list[str], group: tuple[Any, ...]) -> str:
-    parts = [f"{name} {value!r}" for name, value in zip(by, group, strict=True)]
-    return f" of {', '.join(parts)}" if parts else ""
-
-
-def _whole(number: int, name: str, least: int) -> int:
-    if isinstance(number, bool) or number != int(number) or number < least:
-        raise CxError(f"{name} is {number}, and must be a whole number of at least {least}")
-    return int(number)
