@@ -150,6 +150,8 @@ def test_lung_cancer_is_that_of_r(shared):
     check(model, expected, "cox_efron")
     concordance = model.concordance().iloc[0]
     assert concordance["concordance"] == pytest.approx(expected["cox_efron.concordance"], rel=R)
+    uno = model.concordance("uno")["concordance"][0]
+    assert uno == pytest.approx(expected["cox_efron.uno_concordance"], rel=R)
     error = expected["cox_efron.concordance_se"]
     assert concordance["standard_error"] == pytest.approx(error, rel=R)
     assert model.proportionality()["p_value"].tolist() == pytest.approx(expected["zph_km.p"], rel=R)
@@ -169,7 +171,7 @@ def test_larynx_is_that_of_r(shared):
 
 def test_remission_is_that_of_r(shared):
     frame, expected = case(shared, "gehan_6mp")
-    for ties in ("efron", "breslow"):
+    for ties in ("efron", "breslow", "exact"):
         model = fit_cox(
             aggregated(frame), duration="weeks", event="event", covariates=["group"], ties=ties
         )
@@ -526,7 +528,7 @@ def fit_plain(table, covariates=("price",), **options):
         (plain(), {"covariates": []}, "there are no covariates; name"),
         (plain(), {"covariates": ["months"]}, "'months' is a covariate and also says how long"),
         (plain(), {"strata": "price"}, "'price' is a covariate and a stratum"),
-        (plain(), {"ties": "exact"}, "no treatment of ties 'exact'"),
+        (plain(), {"ties": "exct"}, "no treatment of ties 'exct'"),
         (plain(months=-1), {}, "24 rows have a negative or infinite 'months', such as -1"),
         (plain(months=np.nan), {}, "'months' misses 24 of 24 values; drop those rows"),
         (plain(price=np.nan), {}, "'price' misses 24 of 24 values"),
@@ -675,3 +677,75 @@ def test_an_unknown_transform_is_named():
     at_zero = fit_plain(plain(months=plain()["months"] - 1))
     with pytest.raises(CxError, match="an event at time 0 has no logarithm"):
         at_zero.proportionality("log")
+
+
+# --- exact ties, and concordance where customers are censored
+
+
+def test_exact_ties_compare_with_every_set_of_customers_at_risk():
+    """All sets written out, with strata, late entry and counts."""
+    frame = crowd(rows=14, seed=5).assign(n=lambda t: t["n"] % 3 + 1)
+    model = fit_cox(frame, ties="exact", **CROWD | {"covariates": ["age"]})
+    single = expanded(frame)
+
+    def loglik(b):
+        total = 0.0
+        for (_, time), ended in single[single["event"]].groupby(["region", "months"]):
+            same = single["region"] == ended["region"].iloc[0]
+            at_risk = single[same & (single["months"] >= time) & (single["entry"] < time)]
+            scores = np.exp(b * at_risk["age"].to_numpy())
+            sets = itertools.combinations(scores, len(ended))
+            total += b * ended["age"].sum() - np.log(sum(np.prod(chosen) for chosen in sets))
+        return total
+
+    b = model.summary["coefficient"][0]
+    assert model.log_likelihood == pytest.approx(loglik(b), rel=1e-9)
+    assert loglik(b) > max(loglik(b - 0.01), loglik(b + 0.01))
+    curvature = (loglik(b + 1e-3) - 2 * loglik(b) + loglik(b - 1e-3)) / 1e-6
+    assert model.summary["standard_error"][0] == pytest.approx(1 / np.sqrt(-curvature), rel=1e-4)
+    assert np.isnan(model.summary["robust_standard_error"][0])
+
+
+def test_too_many_ties_are_not_taken_exactly():
+    table = plain(n=40)
+    with pytest.raises(CxError, match=r"ties='exact' would go through .* take ties='efron'"):
+        fit_cox(table, duration="months", event="event", covariates=["price"], ties="exact")
+    with pytest.raises(CxError, match="ties='exact' has no robust error"):
+        fit_cox(table, duration="months", event="event", covariates=["price"], ties="exact",
+                robust=True)  # fmt: skip
+
+
+@pytest.mark.parametrize("until", [None, 4])
+def test_unos_concordance_is_that_of_every_pair(until):
+    frame = crowd(rows=30).drop(columns="entry").assign(n=lambda t: t["n"] % 3 + 1)
+    model = fit_cox(frame, duration="months", event="event", covariates=["age", "plan"])
+    single = expanded(frame)
+    eta = np.log(-np.log(model.predict(single, [2])["survival"].to_numpy())).round(9)
+    months, event = single["months"].to_numpy(), single["event"].to_numpy()
+
+    def uncensored_before(time):
+        stops = np.unique(months[~event & (months < time)])
+        # Who ended at the time of a censoring ended before it.
+        return np.prod(
+            [
+                1 - (~event & (months == s)).sum() / ((months > s) | (~event & (months == s))).sum()
+                for s in stops
+            ]
+        )
+
+    right = total = 0.0
+    for i in np.flatnonzero(event & (months < (until or np.inf))):
+        longer = (months > months[i]) | ((months == months[i]) & ~event)
+        weight = uncensored_before(months[i]) ** -2
+        right += weight * ((eta[longer] < eta[i]) + (eta[longer] == eta[i]) / 2).sum()
+        total += weight * longer.sum()
+    found = model.concordance("uno", until=until).iloc[0]
+    assert found["concordance"] == pytest.approx(right / total, rel=1e-9)
+    assert found[["concordant", "discordant", "tied"]].sum() == pytest.approx(total, rel=1e-9)
+
+
+def test_an_unknown_weighting_is_named():
+    with pytest.raises(CxError, match="no weighting 'unos'; did you mean 'uno'"):
+        fit_remission().concordance("unos")
+    with pytest.raises(CxError, match="no two customers can be compared until 0"):
+        fit_remission().concordance(until=0)

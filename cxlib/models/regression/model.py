@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -185,27 +185,47 @@ class Cox:
         fitted = self._fitted
         return score_tests(fitted.sets, fitted.z, fitted.b, fitted.terms, transform)
 
-    def concordance(self) -> pd.DataFrame:
+    def concordance(
+        self, weighting: Literal["harrell", "uno"] = "harrell", *, until: float | None = None
+    ) -> pd.DataFrame:
         """How often, of two customers, the one who ended first had the higher predicted rate.
+
+        Parameters
+        ----------
+        weighting
+            "harrell": every pair that can be compared counts once, so that the value depends on
+            how many were censored when. "uno": pairs count more where censoring has left fewer.
+        until
+            Count events before this time only, where late ones would weigh too much.
 
         Returns
         -------
         pandas.DataFrame
             One row: ``concordance`` float64 with ``standard_error``, ``lower``, ``upper``, and
-            the pairs ``concordant``, ``discordant``, ``tied`` float64 (equal predictions).
+            the (weighted) pairs ``concordant``, ``discordant``, ``tied`` float64 (equal
+            predictions).
+
+        Raises
+        ------
+        CxError
+            For an unknown weighting, and an ``until`` that leaves no pair.
 
         Notes
         -----
-        Harrell's: pairs of which one ended while the other, of the same stratum, was at risk and
+        Pairs of which one ended while the other, of the same stratum, was at risk and
         stayed longer; equal predictions count one half. The error is the infinitesimal jackknife
-        over customers, or clusters. It is measured on the data of the fit, and so flatters it.
+        over customers, or clusters. It is measured on the data of the fit, and so flatters it;
+        see ``validate_survival``. Uno's weights are 1 / G(t-)^2 with G the Kaplan-Meier estimate
+        of not being censored, within strata; the error takes them as known.
 
         References
         ----------
-        Harrell, Lee and Mark (1996), Statistics in Medicine 15, 361-387.
+        Harrell, Lee and Mark (1996), Statistics in Medicine 15, 361-387. Uno et al. (2011),
+        Statistics in Medicine 30, 1105-1117.
         """
         fitted = self._fitted
-        return concordance_of(fitted.sets.rows, fitted.z @ fitted.b, fitted.confidence)
+        rows, eta = fitted.sets.rows, fitted.z @ fitted.b
+        return concordance_of(rows, eta, fitted.confidence, weighting, until)
 
     def _stratum_of(self, frame: pd.DataFrame) -> NDArray[np.int64]:
         rows, names = self._fitted.sets.rows, list(self._fitted.columns.strata)
