@@ -98,6 +98,7 @@ _HOME = {
     "fit_fine_gray": "cxlib.models.regression",
     "fit_cox": "cxlib.models.regression",
     "fit_aft": "cxlib.models.regression",
+    "fit_penalized_cox": "cxlib.models.regression",
     "fit_cure": "cxlib.models.regression",
     "rfm_segments": "cxlib.models.segments",
     "cumulative_incidence": "cxlib.models.survival.competing",

@@ -6,6 +6,7 @@ from cxlib.models.regression.discrete import DiscreteHazard, fit_discrete_hazard
 from cxlib.models.regression.fitting import fit_cox
 from cxlib.models.regression.model import Cox
 from cxlib.models.regression.parametric import AcceleratedFailure, fit_aft
+from cxlib.models.regression.penalized import fit_penalized_cox
 
 __all__ = [
     "AcceleratedFailure",
@@ -18,4 +19,5 @@ __all__ = [
     "fit_cure",
     "fit_discrete_hazard",
     "fit_fine_gray",
+    "fit_penalized_cox",
 ]

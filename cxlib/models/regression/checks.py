@@ -58,8 +58,8 @@ def check_separation(start: Curvature, end: Curvature, names: list[str]) -> None
     raise CxError(
         f"{' and '.join(found)} separate those who end from those who stay: at every event, those "
         "who ended lie at one edge of those at risk, so that the hazard ratio is 0 or infinite; "
-        "merge levels, leave it out, or fit with a penalty (lifelines: "
-        "CoxPHFitter(penalizer=0.1))"
+        "merge levels, leave it out, or fit with a penalty "
+        "(fit_penalized_cox)"
     )
 
 
@@ -86,7 +86,7 @@ def check_events_of_levels(rows: Rows, terms: Terms) -> None:
                 raise CxError(
                     f"nobody of {n[here].sum():,.0f} with {column}={level} ended, so that the "
                     "hazard ratio is 0 or infinite (separation); merge the level with another, "
-                    "leave it out, or fit with a penalty (lifelines: CoxPHFitter(penalizer=0.1))"
+                    "leave it out, or fit with a penalty (fit_penalized_cox)"
                 )
 
 

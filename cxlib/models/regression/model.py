@@ -258,7 +258,9 @@ class Cox:
                 special.ndtri(0.5 + fitted.confidence / 2) * np.sqrt(np.maximum(spread, 0)) / hazard
             )
         ratio = np.where(hazard > 0, ratio, 0.0)
-        survival = [np.exp(-risk * hazard * np.exp(k * ratio)) for k in (0, 1, -1)]
+        # Where no errors are known (a penalty), the survival is.
+        survival = [np.exp(-risk * hazard)]
+        survival += [np.exp(-risk * hazard * np.exp(k * ratio)) for k in (1, -1)]
         return np.stack(survival)
 
     def _check_times(self, code: int, times: Array) -> None:
