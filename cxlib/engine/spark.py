@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
 
 from cxlib.errors import CxError
 
@@ -62,11 +65,18 @@ def _start_session(master: str | None) -> SparkSession:
     return (builder.master(master) if master else builder).getOrCreate()
 
 
+def _as_objects(column: pa.ChunkedArray) -> bool:
+    """Whether DuckDB's side of Ibis, too, makes objects of a column."""
+    return bool(pa.types.is_nested(column.type) or column.null_count)
+
+
 @cache
 def _backend() -> type[BaseBackend]:
     from ibis import pyspark  # noqa: F401 - registers the options that its compiler reads
+    from ibis.backends.duckdb.converter import DuckDBPandasData
     from ibis.backends.pyspark import Backend
     from ibis.backends.pyspark.datatypes import PySparkSchema, PySparkType
+    from ibis.formats.pyarrow import PyArrowSchema
 
     class Spark(Backend):
         """Ibis on Spark, where frames and cached tables have the values and types they have."""
@@ -87,5 +97,18 @@ def _backend() -> type[BaseBackend]:
             frame.createTempView(name)
             self._cached_dataframes[name] = frame
             return self.table(name)
+
+        def execute(self, expr: ir.Expr, /, **options: Any) -> Any:
+            # By way of pandas alone, as in Ibis, times are in nanoseconds, which end in 2262.
+            self._run_pre_execute_hooks(expr)
+            schema = expr.as_table().schema()
+            rows = self._session.sql(self.compile(expr.as_table(), **options)).toArrow()
+            rows = rows.cast(PyArrowSchema.from_ibis(schema))
+            columns = {
+                name: column.to_pylist() if _as_objects(column) else column.to_pandas()
+                for name, column in zip(rows.column_names, rows.columns, strict=True)
+            }
+            frame = DuckDBPandasData.convert_table(pd.DataFrame(columns), schema)
+            return expr.__pandas_result__(frame)
 
     return Spark

@@ -37,6 +37,17 @@ def test_what_is_missing_in_a_frame_is_null_on_each_engine(con):
     assert con.execute(table.at.max()).isoformat() == "2024-01-01T10:00:00.123456"
 
 
+def test_a_result_has_the_same_types_on_each_engine(con):
+    at = np.array(["2024-01-01T10:00", "2500-01-01T00:00"], dtype="datetime64[us]")
+    frame = pd.DataFrame({"n": [1, 2], "at": at, "text": ["x", None], "yes": [True, False]})
+    table = ibis.memtable(frame).mutate(one=ibis.literal(1), row=ibis.row_number())
+    types = con.execute(table.mutate(path=ibis.array([table.text]))).dtypes.astype(str).to_dict()
+    assert types == {
+        **{"n": "int64", "at": "datetime64[us]", "text": "object", "yes": "bool"},
+        **{"one": "int8", "row": "int64", "path": "object"},
+    }
+
+
 def test_a_frame_without_rows_has_its_types_on_each_engine(con):
     empty = ibis.memtable([], schema={"path": "array<string>", "n": "int64"})
     assert con.execute(empty.n.count()) == 0
