@@ -16,18 +16,20 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 ifdef VENV_BIN
 DEMO_READY :=
 TEST_READY :=
+SPARK_READY :=
 else
 VENV_BIN   := .venv/bin
 DEMO_READY := .venv/.ready-demo
 TEST_READY := .venv/.ready-test
+SPARK_READY := .venv/.ready-spark
 endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint lab bench lock clean
+.PHONY: help setup demo test test-spark lint lab bench lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Variables: CUSTOMERS=$(CUSTOMERS) WORKSPACE=$(WORKSPACE) SEED=$(SEED) SERVE=$(SERVE) PORT=$(PORT) PYTHON=$(PYTHON)"
 
@@ -39,6 +41,9 @@ demo: $(DEMO_READY) ## simulated company -> store -> reports -> dashboards (SERV
 
 test: $(TEST_READY) ## run every test
 	@$(VENV_BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-spark: .java $(SPARK_READY) ## run the tests of the measures on a local Spark (needs Java 17 or 21)
+	@$(VENV_BIN)/python -m pytest --engine spark tests/engine tests/journeys $(ARGS)
 
 lint: $(TEST_READY) ## check style, formatting and types
 	$(VENV_BIN)/python -m ruff check
@@ -53,13 +58,15 @@ bench: $(TEST_READY) ## time the measures against queries by hand (EVENTS=100000
 	@$(VENV_BIN)/python -m tests.bench.run --events $(EVENTS) \
 		$(if $(filter 1,$(COMPETITORS)),--competitors) $(ARGS)
 
-# The pins of requirements.lock are those of requirements-dev.lock; UPGRADE=--upgrade renews them.
+# The pins of the other locks are those of requirements-dev.lock; UPGRADE=--upgrade renews them.
 LOCK = $(VENV_BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --custom-compile-command "make lock"
-lock: $(TEST_READY) ## renew requirements.lock and requirements-dev.lock
+lock: $(TEST_READY) ## renew the three locks
 	$(LOCK) $(UPGRADE) --extra dev --output-file requirements-dev.lock pyproject.toml
 	echo "setuptools>=77" | $(LOCK) $(UPGRADE) --constraint requirements-dev.lock \
 		--output-file requirements.lock pyproject.toml -
+	$(LOCK) $(UPGRADE) --constraint requirements-dev.lock --extra spark \
+		--output-file requirements-spark.lock pyproject.toml
 
 clean: ## remove the environment, caches and the demo company
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist *.egg-info
@@ -90,3 +97,14 @@ INSTALL = $(VENV_BIN)/python -m pip install --quiet --disable-pip-version-check
 	@echo "Installing the test tools into .venv ..."
 	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
+
+.venv/.ready-spark: .venv/.ready-test requirements-spark.lock
+	@echo "Installing Spark into .venv (430 MB, a minute or two) ..."
+	@$(INSTALL) --require-hashes -r requirements-spark.lock
+	@touch $@
+
+.java:
+	@command -v java >/dev/null || test -x "$$JAVA_HOME/bin/java" || { \
+		echo "Spark needs Java 17 or 21, and there is no 'java' here; install it" \
+			"(on Debian openjdk-17-jre-headless), or set JAVA_HOME to the folder where it is" >&2; \
+		exit 1; }

@@ -8,7 +8,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-spark.lock")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", re.MULTILINE)
 
 
@@ -26,6 +26,7 @@ def wanted(project):
     return {
         "requirements.lock": meta["dependencies"],
         "requirements-dev.lock": meta["dependencies"] + extras["dev"],
+        "requirements-spark.lock": meta["dependencies"] + extras["spark"],
     }
 
 
@@ -39,9 +40,11 @@ def test_each_requirement_is_pinned_to_a_version_that_it_allows(project, wanted,
         assert all(requirement.specifier.contains(version) for version in versions), line
 
 
-def test_the_two_locks_agree(project):
-    run, dev = (pins((project / lock).read_text()) for lock in LOCKS)
+def test_the_locks_agree(project):
+    run, dev, spark = (pins((project / lock).read_text()) for lock in LOCKS)
     assert {name: dev.get(name) for name in run} == run
+    shared = {name: version for name, version in spark.items() if name not in ("pyspark", "py4j")}
+    assert {name: dev.get(name) for name in shared} == shared
 
 
 @pytest.mark.parametrize("lock", LOCKS)

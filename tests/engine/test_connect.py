@@ -1,3 +1,4 @@
+import re
 import sys
 from types import SimpleNamespace
 
@@ -59,3 +60,22 @@ def test_a_cached_table_has_the_types_of_its_expression_on_each_engine(con):
     cached = numbered.cache()
     assert cached.schema() == numbered.schema()
     assert cached.union(numbered).count().to_pandas() == 6
+
+
+def test_the_python_of_the_page_on_engines_runs(con, project):
+    if con.name != "pyspark":
+        pytest.skip("the page is on Spark: make test-spark")
+    days = ["2024-01-01", "2024-01-02", "2024-01-02"]
+    events = {
+        "event_id": ["1", "2", "3"],
+        "customer_id": ["a", "a", "b"],
+        "touchpoint": ["visited_pricing", "signed_up", "visited_pricing"],
+        "occurred_at": np.array(days, dtype="datetime64[us]"),
+    }
+    con.create_table("events", pd.DataFrame(events))
+    page = (project / "docs" / "engines.md").read_text("utf-8")
+    (example,) = re.findall("^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (*calls, last) = example.strip().splitlines()
+    names: dict[str, object] = {}
+    exec("\n".join([*calls, f"answer = {last}"]), names)
+    assert names["answer"]["reached"].tolist() == [2, 1]
