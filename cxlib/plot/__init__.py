@@ -5,6 +5,7 @@ Every figure carries a sentence for readers who cannot see it in
 """
 
 from cxlib.plot.bars import dropoff
+from cxlib.plot.causes import cumulative_incidence
 from cxlib.plot.comparison import comparison
 from cxlib.plot.curves import survival
 from cxlib.plot.customer import timeline
@@ -15,6 +16,7 @@ from cxlib.plot.graph import transition_graph
 from cxlib.plot.maps import journey_map
 from cxlib.plot.matrix import transitions
 from cxlib.plot.paths import common_paths
+from cxlib.plot.ratios import hazard_ratios
 from cxlib.plot.retention import cohorts, lifecycle
 from cxlib.plot.returns import reentry
 from cxlib.plot.ribbons import sankey
@@ -22,11 +24,14 @@ from cxlib.plot.samples import dotted
 from cxlib.plot.stages import deviation_outcomes, plan_deviations, stage_times
 from cxlib.plot.steps import step_matrix
 from cxlib.plot.template import figure_template, touchpoint_colour, touchpoint_colours
+from cxlib.plot.terms import renewals
+from cxlib.plot.worth import value
 
 __all__ = [
     "cohorts",
     "common_paths",
     "comparison",
+    "cumulative_incidence",
     "deviation_outcomes",
     "dotted",
     "dropoff",
@@ -34,11 +39,13 @@ __all__ = [
     "funnel",
     "handoff_chord",
     "handoffs",
+    "hazard_ratios",
     "journey_map",
     "lifecycle",
     "next_steps",
     "plan_deviations",
     "reentry",
+    "renewals",
     "sankey",
     "stage_times",
     "step_matrix",
@@ -48,4 +55,5 @@ __all__ = [
     "touchpoint_colours",
     "transition_graph",
     "transitions",
+    "value",
 ]

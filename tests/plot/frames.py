@@ -106,3 +106,53 @@ def handoff_frame(*pairs: tuple[str, str, int]) -> pd.DataFrame:
         n=frame["handoffs"],
         return_rate=0.25,
     )
+
+
+def ratio_frame() -> pd.DataFrame:
+    """Three coefficients: surely higher, surely lower, and perhaps equal."""
+    return pd.DataFrame(
+        {
+            "covariate": ["missed_payment", "contract=annual", "channel=phone"],
+            "hazard_ratio": [2.2, 0.35, 1.1],
+            "lower": [1.7, 0.3, 0.9],
+            "upper": [2.9, 0.41, 1.35],
+            "n": [9000, 900, 300],
+            "events": [400, 210, 60],
+        }
+    )
+
+
+def incidence_frame() -> pd.DataFrame:
+    """Two causes over sixty days."""
+    rows = [("price", 0, 0.0), ("price", 30, 0.1), ("price", 60, 0.2)]
+    rows += [("moved", 0, 0.0), ("moved", 30, 0.2), ("moved", 60, 0.3)]
+    frame = pd.DataFrame(rows, columns=["cause", "duration_days", "incidence"])
+    frame["lower"], frame["upper"] = frame["incidence"] * 0.8, frame["incidence"] * 1.2
+    return frame.assign(
+        at_risk=[100, 100, 70] * 2, events=[0, 10, 10, 0, 20, 10], censored=[0, 0, 50] * 2
+    )
+
+
+def renewal_frame() -> pd.DataFrame:
+    """Two terms that were due, and a third one that is projected."""
+    return pd.DataFrame(
+        {
+            "term": [1, 2, 3],
+            "retention": [0.62, 0.74, 0.8],
+            "survival": [0.62, 0.46, 0.37],
+            "learnt": [True, True, False],
+            "at_risk": [100, 50, 0],
+            "observed_retention": [0.6, 0.76, None],
+        }
+    )
+
+
+def value_frame(n: int = 200) -> pd.DataFrame:
+    """Customers worth 1 to n."""
+    frame = pd.DataFrame({"value": [float(at + 1) for at in range(n)]})
+    return frame.assign(
+        lower=frame["value"] * 0.8,
+        upper=frame["value"] * 1.2,
+        expected_purchases=1.0,
+        probability_alive=0.8,
+    )
