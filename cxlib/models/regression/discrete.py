@@ -73,6 +73,16 @@ class DiscreteHazard:
     _centre: Array = field(repr=False)
     _beta: Array = field(repr=False)
 
+    @property
+    def covariate_columns(self) -> list[str]:
+        """Columns that ``predict`` needs."""
+        return self._terms.columns
+
+    @property
+    def reliable_until(self) -> float:
+        """Last time that ``predict`` answers for."""
+        return float(self.baseline[self._duration].max())
+
     def predict(self, frame: pd.DataFrame, times: Sequence[float]) -> pd.DataFrame:
         """Survival of other customers, by time since the origin.
 

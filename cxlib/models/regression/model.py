@@ -96,6 +96,17 @@ class Cox:
             _fitted=fitted,
         )
 
+    @property
+    def covariate_columns(self) -> list[str]:
+        """Columns that ``predict`` needs."""
+        return [*self._fitted.terms.columns, *self._fitted.columns.strata]
+
+    @property
+    def reliable_until(self) -> float:
+        """Last time that ``predict`` answers for, in every stratum."""
+        strata = range(len(self._fitted.sets.rows.strata))
+        return min(_reliable(self._fitted, code)[1] for code in strata)
+
     def predict(self, frame: pd.DataFrame, times: Sequence[float]) -> pd.DataFrame:
         """Survival of other customers, by time since the origin.
 

@@ -89,6 +89,16 @@ class AcceleratedFailure:
     _duration: str = field(repr=False)
     _terms: Terms | None = field(repr=False)
 
+    @property
+    def covariate_columns(self) -> list[str]:
+        """Columns that ``predict`` needs."""
+        return self._terms.columns if self._terms else []
+
+    @property
+    def reliable_until(self) -> float:
+        """Last time that ``predict`` answers for without extrapolating."""
+        return self.last
+
     def predict(
         self, frame: pd.DataFrame, times: Sequence[float], *, extrapolate: bool = False
     ) -> pd.DataFrame:
