@@ -277,7 +277,7 @@ def test_a_log_in_which_all_is_open_says_so(con):
         compare(cx.dropoff, log, log_of(con, {"a": "visit"}, closes_after=None))
 
 
-@settings(few_examples, max_examples=3)
+@settings(few_examples, max_examples=min(3, few_examples.max_examples))
 @given(rows=random_rows(), others=random_rows())
 def test_sides_may_be_exchanged(con, rows, others):
     one, two = log_of(con, rows), log_of(con, others)

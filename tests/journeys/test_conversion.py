@@ -24,7 +24,7 @@ from tests.journeys.logs import DAY_ONE, few_examples, log_of, random_rows, rows
 TOUCHPOINTS = ["ask", "buy", "visit", "leave"]
 UNTIL = 26
 many_examples = settings(
-    max_examples=25,
+    max_examples=min(25, settings.default.max_examples),
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

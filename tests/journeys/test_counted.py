@@ -71,7 +71,7 @@ def test_verbs_drop_what_no_longer_holds(con):
     assert is_counted(materialize(log).events)
 
 
-@settings(few_examples, max_examples=3)
+@settings(few_examples, max_examples=min(3, few_examples.max_examples))
 @given(rows=random_rows())
 @pytest.mark.parametrize(
     "measure",

@@ -34,7 +34,7 @@ ALL = 10_000
 EVER = {"period": "year", "periods": 100}
 four_examples = settings(
     # Each runs some twenty queries.
-    max_examples=4,
+    max_examples=min(4, settings.default.max_examples),
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
