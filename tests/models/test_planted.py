@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import special
 
-from cxlib import fit_discrete_hazard, planted_truth
+from cxlib import (
+    contract_terms,
+    fit_discrete_hazard,
+    fit_sbg,
+    keep_events,
+    load_journeys,
+    open_store,
+    planted_truth,
+    renewal_rates,
+)
 from cxlib.demo.chunk import CHUNK, draw_chunk
 from cxlib.demo.people import Faults
 from cxlib.demo.truth import true_periods
@@ -117,3 +128,29 @@ def test_planted_shares_of_causes_are_recovered(periods: pd.DataFrame) -> None:
         lower, upper = wilson_interval(counts[cause], n, confidence=0.9875)
         assert lower < share < upper, cause
     assert n > 2_000
+
+
+def test_planted_renewals_are_recovered_from_the_log(demo_workspace: Path) -> None:
+    store = open_store(demo_workspace)
+    log = load_journeys(store)
+    on_contract = keep_events(
+        log, where=lambda event: event.contract.fill_null("annual") == "annual"
+    )
+    terms = contract_terms(
+        on_contract,
+        start=["signed_up", "restarted_subscription"],
+        renewed="renewed_contract",
+        declined="declined_renewal",
+        ended="cancelled_subscription",
+        due="due_at",
+        term="term",
+    )
+    rates = renewal_rates(terms)
+    # A term of the demo has 360 days; by the calendar alone it would be due five days too late.
+    assert rates["missed"].sum() <= 0.01 * rates["at_risk"].sum()
+    summary = fit_sbg(rates[rates["at_risk"] > 0]).summary.set_index("parameter")
+    for name, planted in zip(("alpha", "beta"), TRUTH.renewal_beta, strict=True):
+        assert summary.loc[name, "lower"] < planted < summary.loc[name, "upper"], name
+    for row in rates[rates["at_risk"] >= 30].itertuples():
+        lower, upper = wilson_interval(row.renewed, row.at_risk, confidence=0.99)
+        assert lower < TRUTH.renewal_rate(row.term) < upper, row.term
