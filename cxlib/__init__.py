@@ -103,6 +103,7 @@ _HOME = {
     "calibration": "cxlib.models.prediction.validation",
     "followed_after": "cxlib.models.prediction.validation",
     "validate_survival": "cxlib.models.prediction.validation",
+    "retention_rates": "cxlib.models.retained",
     "score_customers": "cxlib.models.prediction.scoring",
     "mean_cumulative": "cxlib.models.recurrent",
     "recurrent_rows": "cxlib.models.recurrent",

@@ -173,6 +173,36 @@ def test_the_brier_score_is_that_of_every_customer():
     assert found["sample"].unique().tolist() == ["later"]
 
 
+class Exponential:
+    """Survival exp(-x t / 5), whatever the age."""
+
+    def __init__(self):
+        self.covariate_columns, self.reliable_until = ["x"], 100.0
+
+    def predict(self, frame, times):
+        risk = np.outer(frame["x"], times) / 5
+        return pd.DataFrame({"survival": np.exp(-risk).ravel()})
+
+
+def test_the_brier_score_is_that_of_scikit_survival():
+    """brier_score and integrated_brier_score of scikit-survival 0.28.0 on these rows."""
+    model = Exponential()
+    rows = pd.DataFrame(
+        {
+            "x": [0.9, 0.2, 0.7, 0.8, 0.3, 0.6, 0.5, 0.1, 0.4, 0.2, 0.3, 0.1],
+            "duration_months": np.arange(1.0, 13),
+            "event": np.array([1, 0, 1, 1, 0, 1, 1, 0, 1, 0, 1, 0], bool),
+            "age_months": np.arange(12) % 5,
+            "as_of": pd.Timestamp(CUT),
+        }
+    )
+    found = validate_survival(model, rows, times=[3.5, 6.5, 9.5], fitted_until=CUT)
+    assert found["brier"].tolist() == pytest.approx(
+        [0.1081183371827527, 0.11703284567880527, 0.11027686266013377], rel=1e-9
+    )
+    assert found["integrated_brier"].iloc[-1] == pytest.approx(0.11311522280012425, rel=1e-9)
+
+
 def test_counts_give_what_single_customers_give():
     model, later = model_of(), outcomes()
     keys = list(later.columns)
