@@ -327,7 +327,8 @@ def _deadline(table: ir.Table, plan: Plan) -> ir.IntegerValue:
         spans.append(table.at_1 + plan.within)
     if plan.within_step is not None:
         spans.append(_of_last(table, plan, "at") + plan.within_step)
-    return ibis.least(*spans) if spans else ibis.null("int64")
+    # Spark has no least of one value.
+    return reduce(ibis.least, spans) if spans else ibis.null("int64")
 
 
 def _broken(table: ir.Table, plan: Plan) -> ir.BooleanValue:
