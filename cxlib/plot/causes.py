@@ -14,6 +14,7 @@ __all__ = ["cumulative_incidence"]
 _COLUMNS = ("cause", "at_risk", "events", "censored", "incidence", "lower", "upper")
 _PATTERNS = ("", "/", ".", "\\", "x", "-")
 _PLOT = 320
+_THIN = 10  # customers at risk below which shares are not drawn
 
 
 def cumulative_incidence(
@@ -35,8 +36,8 @@ def cumulative_incidence(
     Returns
     -------
     plotly.graph_objects.Figure
-        Areas, the largest at the bottom, each with a colour and a hatching of its own. What is
-        above them are the customers who have not ended.
+        Areas, the largest at the bottom, each with a colour and a hatching of its own, up to the
+        last time at which 10 customers were at risk. Above them are those who have not ended.
 
     Raises
     ------
@@ -51,7 +52,7 @@ def cumulative_incidence(
     ...     "incidence": [0.0, 0.2, 0.0, 0.1], "lower": [0.0, 0.1, 0.0, 0.03],
     ...     "upper": [0.0, 0.34, 0.0, 0.22]})
     >>> cumulative_incidence(frame).layout.meta["description"]
-    'Share of 40 customers who have left, by cause and days. By day 30, the last seen: price 20.0%,
+    'Share of 40 customers who have left, by cause and days. By day 30, the last drawn: price 20.0%,
     moved 10.0%, together 30.0%.'
     """
     need_columns(frame, _COLUMNS, "cumulative_incidence")
@@ -71,11 +72,13 @@ def cumulative_incidence(
             "apart; count some as one with causes= of spell_counts"
         )
     unit = time.removeprefix("duration_")
-    figure = go.Figure([_area(rows, time, unit, at, parts) for at, rows in enumerate(parts)])
-    _lay_out(figure, parts, event, unit)
     first = parts[0]
     seen = int(first["censored"].sum() + sum(rows["events"].sum() for rows in parts))
     n = max(int(first["at_risk"].max()), seen)
+    last = first.loc[first["at_risk"] >= _THIN, time].max()
+    parts = [rows[rows[time] <= last] for rows in parts] if pd.notna(last) else parts
+    figure = go.Figure([_area(rows, time, unit, parts) for rows in parts])
+    _lay_out(figure, parts, event, unit)
     return dress(
         figure,
         title=heading,
@@ -104,9 +107,7 @@ def _parts(frame: pd.DataFrame, time: str) -> list[pd.DataFrame]:
     return sorted(parts, key=lambda rows: (-rows["incidence"].iloc[-1], rows["cause"].iloc[0]))
 
 
-def _area(
-    rows: pd.DataFrame, time: str, unit: str, at: int, parts: list[pd.DataFrame]
-) -> go.Scatter:
+def _area(rows: pd.DataFrame, time: str, unit: str, parts: list[pd.DataFrame]) -> go.Scatter:
     cause = rows["cause"].iloc[0]
     # By alphabet and not by size: a filter changes the sizes, and should not swap colours.
     turn = sorted(part["cause"].iloc[0] for part in parts).index(cause)
@@ -149,4 +150,4 @@ def _reading(parts: list[pd.DataFrame], time: str, unit: str) -> str:
     )
     whole = sum(rows["incidence"].iloc[-1] for rows in parts)
     together = f", together {whole:.1%}" if len(parts) > 1 else ""
-    return f"By {unit.removesuffix('s')} {end:,.4g}, the last seen: {shares}{together}."
+    return f"By {unit.removesuffix('s')} {end:,.4g}, the last drawn: {shares}{together}."

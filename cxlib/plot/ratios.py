@@ -156,7 +156,7 @@ def _lay_out(figure: go.Figure, rows: pd.DataFrame, names: list[str], row_height
     low = min(float(rows["lower"].min()), 0.8)
     high = max(float(rows["upper"].max()), 1.25)
     low, high = max(low, 0.01) / 1.1, min(high, 100.0) * 1.1
-    ticks = [tick for tick in (_NEAR if high / low < 5 else _TICKS) if low <= tick <= high]
+    ticks = [tick for tick in (_NEAR if high / low < 9 else _TICKS) if low <= tick <= high]
     figure.add_vline(x=1, line_width=1, line_dash="dot", line_color=_SAME)
     figure.update_layout(
         hovermode="closest",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -121,8 +122,8 @@ def _observed(seen: pd.DataFrame) -> go.Scatter:
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": (upper - rate).clip(lower=0).tolist(),
-            "arrayminus": (rate - lower).clip(lower=0).tolist(),
+            "array": np.maximum(upper - rate, 0).tolist(),
+            "arrayminus": np.maximum(rate - lower, 0).tolist(),
             "color": _SEEN,
             "thickness": 1.4,
             "width": 4,

@@ -35,7 +35,7 @@ def value(
     Returns
     -------
     plotly.graph_objects.Figure
-        Bars with the mean of the customers' 95 % intervals, and the share of all value on each.
+        Bars with the mean of the customers' 95 % intervals, and the share of all value below each.
         With fewer than 100 customers there are fewer bars, none with fewer than 10.
 
     Raises
@@ -68,16 +68,16 @@ def value(
         yaxis={"title": f"mean value{f' ({currency})' if currency else ''}", "tickformat": ",~g",
                "rangemode": "tozero", "nticks": 7},
         showlegend=False,
-        margin={"b": 56, "r": 24},
+        margin={"b": 72, "r": 24},
     )  # fmt: skip
     total = groups["total"].sum()
     return dress(
         figure,
         title=heading,
-        subtitle=f"{len(frame):,} customers, {total:,.0f}{money} in all; on each bar its share",
+        subtitle=f"{len(frame):,} customers, {total:,.0f}{money} in all; below each bar its share",
         description=f"Expected value of {len(frame):,} customers, {total:,.0f}{money} in all, from "
         f"the most to the least valuable. {_reading(groups, money)}",
-        height=84 + _PLOT + 56,
+        height=84 + _PLOT + 72,
         theme=theme,
         min_width=330,
     )
@@ -99,7 +99,9 @@ def _groups(frame: pd.DataFrame) -> pd.DataFrame:
     )
     whole = found["total"].sum()
     found["share"] = found["total"] / whole if whole > 0 else 0.0
-    found["name"] = [_ordinal(at + 1) for at in range(number)]
+    found["name"] = [
+        f"{_ordinal(at + 1)}<br>{share:.0%}" for at, share in enumerate(found["share"])
+    ]
     return found
 
 
@@ -122,12 +124,6 @@ def _bars(groups: pd.DataFrame, money: str) -> go.Bar:
             "thickness": 1.2,
             "width": 3,
         },
-        text=[f"{share:.0%}" for share in groups["share"]],
-        textposition="inside",
-        insidetextanchor="start",
-        textangle=0,
-        textfont={"color": "#ffffff", "size": 11},
-        constraintext="none",
         customdata=groups[facts].to_numpy().tolist(),
         hovertemplate="<b>%{customdata[3]:,} customers</b><br>"
         f"%{{y:,.2f}}{money} each on average "

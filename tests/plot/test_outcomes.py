@@ -78,9 +78,17 @@ def test_the_largest_cause_lies_at_the_bottom_and_areas_are_stacked():
 def test_causes_are_read_with_their_sum():
     text = plot.cumulative_incidence(incidence_frame()).layout.meta["description"]
     assert text == (
-        "Share of 100 customers who have left, by cause and days. By day 60, the last seen: "
+        "Share of 100 customers who have left, by cause and days. By day 60, the last drawn: "
         "moved 30.0%, price 20.0%, together 50.0%."
     )
+
+
+def test_what_fewer_than_ten_at_risk_say_is_not_drawn_and_still_counted():
+    frame = incidence_frame()
+    frame.loc[frame["duration_days"] == 60, "at_risk"] = 9
+    figure = plot.cumulative_incidence(frame)
+    assert list(figure.data[0].x) == [0, 30]
+    assert figure.layout.title.subtitle.text.startswith("100 customers")
 
 
 def test_a_cause_keeps_its_colour_when_another_is_filtered_out_after_it():
@@ -191,9 +199,9 @@ def test_several_groups_of_terms_are_refused():
 
 
 def test_bars_are_tenths_from_the_most_valuable_on():
-    bar = plot.value(value_frame()).data[0]
-    assert list(bar.y)[:2] == [190.5, 170.5]
-    assert bar.text[0] == "19%"
+    figure = plot.value(value_frame())
+    assert list(figure.data[0].y)[:2] == [190.5, 170.5]
+    assert figure.layout.xaxis.ticktext[0] == "1st<br>19%"
 
 
 def test_no_bar_shows_fewer_than_ten_customers():
