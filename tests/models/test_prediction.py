@@ -173,6 +173,25 @@ def test_the_brier_score_is_that_of_every_customer():
     assert found["sample"].unique().tolist() == ["later"]
 
 
+def test_the_concordance_is_that_of_every_pair():
+    model, later = model_of(), outcomes(n=200)
+    found = validate_survival(model, later, times=[4, 8], fitted_until=CUT)["concordance"]
+    for value, time in zip(found, [4, 8], strict=True):
+        risk = []
+        for customer in later.itertuples():
+            ages = [customer.age_months, customer.age_months + time]
+            first, then = model.predict(pd.DataFrame({"plan": [customer.plan]}), ages)["survival"]
+            risk.append(round(1 - then / first, 9))
+        risk, months = np.array(risk), later["duration_months"].to_numpy()
+        event, right, total = later["event"].to_numpy(), 0.0, 0.0
+        for i in np.flatnonzero(event & (months <= time)):
+            longer = (months > months[i]) | ((months == months[i]) & ~event)
+            weight = stay_uncensored(later, months[i]) ** -2
+            right += weight * ((risk[longer] < risk[i]) + (risk[longer] == risk[i]) / 2).sum()
+            total += weight * longer.sum()
+        assert value == pytest.approx(right / total, rel=1e-9)
+
+
 class Exponential:
     """Survival exp(-x t / 5), whatever the age."""
 
@@ -184,8 +203,9 @@ class Exponential:
         return pd.DataFrame({"survival": np.exp(-risk).ravel()})
 
 
-def test_the_brier_score_is_that_of_scikit_survival():
-    """brier_score and integrated_brier_score of scikit-survival 0.28.0 on these rows."""
+def test_the_scores_are_those_of_scikit_survival():
+    """scikit-survival 0.28.0 on these rows: brier_score, integrated_brier_score, and
+    concordance_index_ipcw with tau=9.6."""
     model = Exponential()
     rows = pd.DataFrame(
         {
@@ -201,6 +221,7 @@ def test_the_brier_score_is_that_of_scikit_survival():
         [0.1081183371827527, 0.11703284567880527, 0.11027686266013377], rel=1e-9
     )
     assert found["integrated_brier"].iloc[-1] == pytest.approx(0.11311522280012425, rel=1e-9)
+    assert found["concordance"].iloc[-1] == pytest.approx(0.9785318835384555, rel=1e-9)
 
 
 def test_counts_give_what_single_customers_give():

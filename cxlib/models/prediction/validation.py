@@ -167,8 +167,9 @@ def validate_survival(
         and ``events`` int64 (by then), ``predicted`` and ``observed`` float64 (share ended by
         then), ``brier``, ``brier_null`` (of the observed share for everybody), ``skill`` (1 -
         their ratio), ``integrated_brier`` (mean of ``brier`` from the first time to this one, NaN
-        at the first), ``ici``, ``e50`` and ``e90`` (mean, median and 90th percentile of the
-        distance between predicted and calibrated risk).
+        at the first), ``concordance`` (Uno's: how often, of two customers, the one who ended first,
+        by then, had the higher predicted risk), ``ici``, ``e50`` and ``e90`` (mean, median and
+        90th percentile of the distance between predicted and calibrated risk).
 
     Raises
     ------
@@ -190,10 +191,13 @@ def validate_survival(
     not depend on the covariates. ``observed`` is Kaplan-Meier's. The calibrated risk is a weighted
     logistic regression of the outcome on a restricted cubic spline of the predicted one.
 
+    Pairs of the concordance weigh one over the square of that chance; equal predictions count half.
+
     References
     ----------
-    Graf, Schmoor, Sauerbrei and Schumacher (1999), Statistics in Medicine 18, 2529-2545. Austin,
-    Harrell and van Klaveren (2020), Statistics in Medicine 39, 2714-2742.
+    Graf, Schmoor, Sauerbrei and Schumacher (1999), Statistics in Medicine 18, 2529-2545. Uno et al.
+    (2011), Statistics in Medicine 30, 1105-1117. Austin, Harrell and van Klaveren (2020),
+    Statistics in Medicine 39, 2714-2742.
 
     Examples
     --------
@@ -234,6 +238,7 @@ def validate_survival(
                 "brier": brier,
                 "brier_null": null,
                 "skill": 1 - brier / null if null > 0 else np.nan,
+                "concordance": own.concordance(risk, time),
                 "ici": float(np.average(distance, weights=own.n)),
                 "e50": _quantile(distance, own.n, 0.5),
                 "e90": _quantile(distance, own.n, 0.9),
@@ -379,6 +384,21 @@ class _Outcomes:
         stay = np.concatenate([[1.0], np.cumprod(1 - stopped / at_risk)])
         return stay[np.searchsorted(stops, times, side="left")]
 
+    def concordance(self, risk: Array, time: float) -> float:
+        """Uno's concordance of predicted risks with the order of ends up to a time."""
+        values, place = np.unique(risk.round(12), return_inverse=True)
+        right = total = 0.0
+        for end in np.unique(self.duration[self.event & (self.duration <= time)]):
+            ended = self.event & (self.duration == end)
+            # Two who end at the same time are not compared.
+            longer = (self.duration >= end) & ~ended
+            stay = np.bincount(place[longer], self.n[longer], len(values))
+            lower = np.cumsum(stay) - stay / 2
+            weight = float(self.uncensored_before(np.array([end]))[0]) ** -2
+            right += weight * float(self.n[ended] @ lower[place[ended]])
+            total += weight * float(self.n[ended].sum() * stay.sum())
+        return right / total if total else np.nan
+
     def _ends(self, time: float) -> tuple[Array, Array]:
         ends = np.unique(self.duration[self.event & (self.duration <= time)])
         gone = [self.n[self.event & (self.duration == end)].sum() for end in ends]
@@ -429,15 +449,31 @@ def _read(
         )
     frame = _reliable(model, outcomes, f"age_{unit}", float(at[-1]))
     place, patterns = patterns_of(model, frame)
-    age = frame[f"age_{unit}"].to_numpy("float64")
+    counted = pd.DataFrame(
+        {
+            "place": place,
+            "age": frame[f"age_{unit}"].to_numpy("float64"),
+            "duration": frame[names[0]].to_numpy("float64"),
+            "event": frame["event"].to_numpy("bool"),
+            "n": frame["n"].to_numpy("float64") if "n" in frame else 1.0,
+        }
+    )
+    counted = counted.groupby(["place", "age", "duration", "event"], as_index=False).agg(
+        {"n": "sum"}
+    )
+    age, place = counted["age"].to_numpy(), counted["place"].to_numpy()
     moments = np.unique(np.concatenate([age, *[age + time for time in at]]))
     grid = grid_of(model, patterns, moments)
     start = grid[place, np.searchsorted(moments, age)]
     found = [grid[place, np.searchsorted(moments, age + time)] / start for time in at]
-    n = frame["n"].to_numpy("float64") if "n" in frame else np.ones(len(frame))
-    duration = frame[names[0]].to_numpy("float64")
-    event = frame["event"].to_numpy("bool")
-    return _Outcomes(np.stack(found, axis=1), duration, event, n, at, unit)
+    return _Outcomes(
+        np.stack(found, axis=1),
+        counted["duration"].to_numpy(),
+        counted["event"].to_numpy(),
+        counted["n"].to_numpy(),
+        at,
+        unit,
+    )
 
 
 def _check_split(
