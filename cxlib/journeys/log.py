@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import ibis.expr.types as ir
@@ -21,11 +23,13 @@ __all__ = [
     "as_list",
     "check_touchpoints",
     "group_columns",
+    "is_among",
     "load_journeys",
 ]
 
 NO_GROUP = "(none)"
 MOST_GROUPS = 1_000
+MOST_COMPARED = 10
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -194,12 +198,49 @@ def check_touchpoints(log: Journeys, names: Iterable[str]) -> list[str]:
     if not wanted:
         return wanted
     touchpoints = log.events.select("touchpoint").distinct()
-    found = set(touchpoints.filter(touchpoints.touchpoint.isin(wanted)).to_pandas()["touchpoint"])
+    found = set(_seen(log.events.select("touchpoint"), wanted).to_pandas()["touchpoint"])
     for name in wanted:
         if name not in found:
             known = touchpoints.limit(MOST_GROUPS).to_pandas()["touchpoint"]
             raise unknown_name("touchpoint", name, known, "in the log")
     return wanted
+
+
+def _seen(events: ir.Table, names: list[str]) -> ir.Table:
+    """Those of the names that events have."""
+    if len(names) > MOST_COMPARED:
+        return events.filter(events.touchpoint.isin(names)).distinct()
+    # The first event with a name is enough, and mostly near the beginning.
+    one_each = [events.filter(events.touchpoint == name).limit(1) for name in names]
+    return reduce(ir.Table.union, one_each)
+
+
+def is_among(column: ir.StringValue, names: Iterable[str]) -> ir.BooleanValue:
+    """Whether text is one of a few names.
+
+    Parameters
+    ----------
+    column
+        Text of the log, such as a touchpoint.
+    names
+        What it may be.
+
+    Returns
+    -------
+    ibis.expr.types.BooleanValue
+        False for no names. One comparison for each name: where a store keeps names as numbers,
+        ``isin`` would turn every one of them back into text.
+
+    Examples
+    --------
+    >>> import ibis
+    >>> is_among(ibis.literal("visit"), ["buy", "visit"]).to_pandas()
+    True
+    """
+    wanted = list(names)
+    if not 0 < len(wanted) <= MOST_COMPARED:
+        return column.isin(wanted)
+    return reduce(or_, [column == name for name in wanted])
 
 
 def group_columns(

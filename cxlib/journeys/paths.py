@@ -280,7 +280,7 @@ def _count_links(links: ir.Table, groups: list[str], keep: int, high: int) -> ir
     bundled = _bundle(exact, _most_frequent(exact, keep, high))
     # Numbers, because an engine compares them sooner than names.
     number = ibis.dense_rank().over(ibis.window(order_by=keys))
-    bundled = bundled.mutate(_link=number.cast("int64")).cache()
+    bundled = bundled.mutate(_link=number.cast("int64"))
     others = _customers_of(links.filter(~_is_alone(links)), bundled, groups)
     counted = bundled.group_by([*keys, "_link"]).aggregate(
         journeys=bundled.journeys.sum().cast("int64"), _alone=bundled._alone.sum().cast("int64")

@@ -12,7 +12,13 @@ import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
 from cxlib.intervals import wilson_interval
-from cxlib.journeys.log import Journeys, as_list, check_touchpoints, group_columns
+from cxlib.journeys.log import (
+    Journeys,
+    as_list,
+    check_touchpoints,
+    group_columns,
+    is_among,
+)
 from cxlib.journeys.periods import (
     check_period,
     first_events,
@@ -146,7 +152,7 @@ def retention(
 
 def _only(events: ir.Table, touchpoints: str | Sequence[str] | None) -> ir.Table:
     names = as_list(touchpoints)
-    return events.filter(events.touchpoint.isin(names)) if names else events
+    return events.filter(is_among(events.touchpoint, names)) if names else events
 
 
 def _returns(

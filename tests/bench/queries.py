@@ -133,7 +133,8 @@ WITH known AS (
   SELECT touchpoints, continues FROM counts ORDER BY journeys DESC, touchpoints, continues LIMIT 20
 ), totals AS (SELECT sum(journeys)::BIGINT AS n, count(*) AS paths FROM counts)
 SELECT touchpoints::VARCHAR[] AS touchpoints, continues, count(*) AS journeys,
-  count(DISTINCT cx_customer) AS customers, count_if(is_open) AS open, any_value(n) AS n, count(*) / any_value(n) AS share,
+  count(DISTINCT cx_customer) AS customers, count_if(is_open) AS open,
+  any_value(n) AS n, count(*) / any_value(n) AS share,
   any_value(paths) AS paths, median(hours) AS median_hours
 FROM known JOIN top USING (touchpoints, continues), totals
 WHERE len(touchpoints) <= (SELECT max(len(touchpoints)) FROM top)

@@ -150,41 +150,37 @@ def _ordered_once(table: ir.Table, plan: Plan, keys: list[str], groups: list[str
         starts = starts.select(*keys, *groups, at_1="at", pos_1="pos")
     else:
         starts = starts.group_by(keys).aggregate(at_1=starts["at"].min(), pos_1=starts["pos"].min())
+    whole, here = starts, starts.select(*keys, "at_1", _at="at_1", _pos="pos_1")
     for rank in range(1, plan.last):
-        is_next = table[f"is_{plan.required[rank]}"]
-        found = [(f"{{}}_{rank + 1}", is_next, plan.at_least)]
-        for number in plan.skipped_from(rank):
-            found.append((f"skip_{{}}_{number}", table[f"is_{number}"], plan.at_least))
+        asked = [(f"skip_{{}}_{number}", f"is_{number}") for number in plan.skipped_from(rank)]
+        found = [(name, _meet(here, table, plan, keys, step)) for name, step in asked]
         if plan.exclude is not None and rank == plan.exclude_between[0]:
-            # With ties='either' an event at the same time need not have come after.
-            found.append(("excluded_{}", table.is_excluded, 1 if plan.ties == "either" else 0))
-        for name, condition, gap in found:
-            starts = _add_earliest(starts, table.filter(condition), plan, keys, rank, name, gap)
-    return starts.mutate(pos=starts["pos_1"])
+            found.append(("excluded_{}", _meet(here, table, plan, keys, "is_excluded")))
+        here = _meet(here, table, plan, keys, f"is_{plan.required[rank]}")
+        for name, met in [*found, (f"{{}}_{rank + 1}", here)]:
+            times = {name.format("at"): "_at", name.format("pos"): "_pos"}
+            own = met.select(*keys, **times)
+            whole = whole.left_join(own, keys).select(*whole.columns, *times)
+    return whole.mutate(pos=whole["pos_1"])
 
 
-def _add_earliest(
-    starts: ir.Table,
-    events: ir.Table,
-    plan: Plan,
-    keys: list[str],
-    rank: int,
-    name: str,
-    gap: int,
-) -> ir.Table:
-    """Starts with the time and place of the earliest of these events after a step."""
-    events = events.select(*keys, _at="at", _pos="pos")
+def _meet(here: ir.Table, table: ir.Table, plan: Plan, keys: list[str], step: str) -> ir.Table:
+    """Those who stand somewhere and meet an event after it: its earliest time and place."""
+    events = table.filter(table[step]).select(*keys, _then="at", _there="pos")
+    gap = plan.at_least
+    if step == "is_excluded":
+        # With ties='either' an event at the same time need not have come after.
+        gap = 1 if plan.ties == "either" else 0
     if plan.ties == "either" or gap > 0:
-        comes_after = events._at >= starts[f"at_{rank}"] + gap
+        fits = [events._then >= here._at + gap]
     else:
-        comes_after = events._pos > starts[f"pos_{rank}"]
-    same = [starts[key] == events[key] for key in keys]
-    joined = starts.left_join(events, [*same, comes_after])
-    # A start is one row, so that any aggregate of what it has gives it back.
-    own = {column: joined[column].max() for column in starts.columns if column not in keys}
+        fits = [events._there > here._pos]
+    if plan.within is not None:
+        # What comes later is out of the window, and so is all that would follow it.
+        fits.append(events._then <= here.at_1 + plan.within)
+    joined = here.join(events, [*(here[key] == events[key] for key in keys), *fits])
     return joined.group_by(keys).aggregate(
-        **own,
-        **{name.format("at"): joined._at.min(), name.format("pos"): joined._pos.min()},
+        at_1=joined.at_1.max(), _at=joined._then.min(), _pos=joined._there.min()
     )
 
 

@@ -15,7 +15,7 @@ import ibis
 import ibis.expr.types as ir
 
 from cxlib.errors import CxError, unknown_name
-from cxlib.journeys.log import Journeys, as_list, check_touchpoints
+from cxlib.journeys.log import Journeys, as_list, check_touchpoints, is_among
 from cxlib.spans import parse_span
 
 __all__ = ["Plan", "Rules", "Step", "StepLike", "Steps", "read_plan"]
@@ -81,7 +81,7 @@ class Step:
         """Whether each event fulfils the step."""
         if self.condition is not None:
             return self.condition(events).fill_null(False)
-        return events.touchpoint.isin(sorted(self.touchpoints or ()))
+        return is_among(events.touchpoint, sorted(self.touchpoints or ()))
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,11 @@ def read_plan(log: Journeys, steps: Steps, rules: Rules) -> Plan:
     for name, known in _CHOICES.items():
         if choice[name] not in known:
             raise unknown_name(name, choice[name], known)
-    read = _read_steps(log, steps)
+    read, unwanted = _read_steps(log, steps), rules.get("exclude")
+    exclude = None if unwanted is None else _read_step(log, unwanted, None, 0)
+    asked = [*read] if exclude is None else [*read, exclude]
+    # All at once, because each look at the log is a scan.
+    check_touchpoints(log, [name for step in asked for name in sorted(step.touchpoints or ())])
     optional = _read_optional(read, rules.get("optional", ()))
     required = tuple(number for number in range(len(read)) if number not in optional)
     within, within_step = (
@@ -168,8 +172,6 @@ def read_plan(log: Journeys, steps: Steps, rules: Rules) -> Plan:
     for name in hold:
         if name not in log.events.columns:
             raise unknown_name("column", name, log.events.columns, "to hold")
-    unwanted = rules.get("exclude")
-    exclude = None if unwanted is None else _read_step(log, unwanted, None, 0)
     windowed = within is not None or within_step is not None
     if rules.get("censoring") is None:
         choice["censoring"] = "kaplan_meier" if windowed else "as_failed"
@@ -220,7 +222,7 @@ def _read_step(log: Journeys, step: Any, label: str | None, number: int) -> Step
             f"the step {step!r} is no touchpoint, no set of touchpoints and no condition; "
             "give for example 'signed_up', {'called', 'wrote'} or {'channel': 'web'}"
         )
-    touchpoints = check_touchpoints(log, as_list(step))
+    touchpoints = as_list(step)
     if not isinstance(step, (list, tuple)):
         touchpoints = sorted(touchpoints)
     return Step(label or " or ".join(touchpoints), frozenset(touchpoints))
