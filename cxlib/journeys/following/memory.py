@@ -91,7 +91,27 @@ def path_memory(
 
 
 def score_orders(moves: pd.DataFrame, max_order: int) -> pd.DataFrame:
-    """Held-out log-likelihood per step of each order."""
+    """Held-out log-likelihood per step of each order.
+
+    Parameters
+    ----------
+    moves
+        What ``count_moves`` gives.
+    max_order
+        Highest order to try.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per order, with the columns of ``path_memory`` but ``chosen``.
+
+    Examples
+    --------
+    >>> moves = pd.DataFrame({NEXT: ["b", "b"], "_held_out": [False, True], "count": [3, 1]})
+    >>> score_orders(moves, 0)[["order", "steps", "perplexity"]]
+       order  steps  perplexity
+    0      0      1         1.0
+    """
     moves = moves[moves[NEXT] != OPEN]
     outcomes = moves[NEXT].nunique()
     learned, tested = moves[~moves["_held_out"]], moves[moves["_held_out"]]
@@ -128,7 +148,24 @@ def _totals(counts: pd.DataFrame, context: list[str]) -> pd.DataFrame:
 
 
 def best_order(scores: pd.DataFrame) -> int:
-    """The lowest order from 1 on that predicts about best; 1 where nothing could be tested."""
+    """The lowest order from 1 on that predicts about best; 1 where nothing could be tested.
+
+    Parameters
+    ----------
+    scores
+        What ``score_orders`` gives.
+
+    Returns
+    -------
+    int
+        A higher order must gain more than 0.01 per step.
+
+    Examples
+    --------
+    >>> likelihood = [-2, -1.0, -0.995]
+    >>> best_order(pd.DataFrame({"order": [0, 1, 2], "log_likelihood_per_step": likelihood}))
+    1
+    """
     tried = scores[(scores["order"] >= 1) & scores["log_likelihood_per_step"].notna()]
     if tried.empty:
         return 1

@@ -55,6 +55,22 @@ class FineGray:
         Of the weighted partial likelihood, at the estimate and without covariates.
     n, events, other_events
         Customers, those who ended for the cause, and those who ended for another.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({
+    ...     "plan": ["basic"] * 3 + ["pro"] * 3,
+    ...     "months": [2, 3, 6, 2, 3, 6],
+    ...     "cause": ["price", "moved", "(administrative)"] * 2,
+    ...     "n": [30, 20, 50, 15, 25, 60],
+    ... })
+    >>> model = fit_fine_gray(
+    ...     table, duration="months", event="cause", cause="price", covariates=["plan"]
+    ... )
+    >>> model.predict(pd.DataFrame({"plan": ["basic", "pro"]}), [2]).round(2)
+       months  cumulative_incidence
+    0     2.0                  0.26
+    1     2.0                  0.14
     """
 
     summary: pd.DataFrame

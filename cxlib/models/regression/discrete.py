@@ -55,6 +55,22 @@ class DiscreteHazard:
         Customers, those who ended, and the periods that they were at risk in.
     steps
         Steps that the fit took.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({
+    ...     "plan": ["basic", "basic", "basic", "pro", "pro", "pro"],
+    ...     "duration_months": [1, 2, 2, 1, 2, 2],
+    ...     "event": [True, True, False, True, True, False],
+    ...     "n": [40, 30, 60, 10, 15, 45],
+    ... })
+    >>> model = fit_discrete_hazard(
+    ...     table, duration="duration_months", event="event", covariates=["plan"]
+    ... )
+    >>> model.predict(pd.DataFrame({"plan": ["basic", "pro"]}), [2]).round(2)
+       duration_months  survival
+    0              2.0      0.46
+    1              2.0      0.65
     """
 
     summary: pd.DataFrame
