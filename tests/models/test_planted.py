@@ -23,6 +23,7 @@ from cxlib.demo.chunk import CHUNK, draw_chunk
 from cxlib.demo.people import Faults
 from cxlib.demo.truth import true_periods
 from cxlib.intervals import wilson_interval
+from cxlib.models.regression import DiscreteHazard
 
 TRUTH = planted_truth()
 CUSTOMERS = 50_000
@@ -50,6 +51,19 @@ def periods() -> pd.DataFrame:
     return counted.assign(duration=counted["period"] + 1)
 
 
+@pytest.fixture(scope="module")
+def hazards(periods: pd.DataFrame) -> DiscreteHazard:
+    """The hazard is constant within a period: the complementary log-log of periods is exact."""
+    return fit_discrete_hazard(
+        periods,
+        duration="duration",
+        event="churned",
+        covariates=PATTERN,
+        entry="period",
+        reference=REFERENCE,
+    )
+
+
 def joint(number: int) -> float:
     """Width in standard errors at which all of so many 95 % intervals hold at once (Bonferroni)."""
     return float(special.ndtri(1 - 0.025 / number))
@@ -60,36 +74,19 @@ def named(covariate: str) -> str:
     return covariate.replace("price_tier=", "tier_").replace("=", "_")
 
 
-def test_planted_hazard_ratios_are_recovered(periods: pd.DataFrame) -> None:
-    """The hazard is constant within a period: the complementary log-log of periods is exact."""
-    model = fit_discrete_hazard(
-        periods,
-        duration="duration",
-        event="churned",
-        covariates=PATTERN,
-        entry="period",
-        reference=REFERENCE,
-    )
-    found = model.summary.set_index("covariate")
+def test_planted_hazard_ratios_are_recovered(hazards: DiscreteHazard) -> None:
+    found = hazards.summary.set_index("covariate")
     planted = {name: np.log(TRUTH.hazard_ratios[named(name)]) for name in found.index}
     assert len(planted) == len(TRUTH.hazard_ratios) - 1  # the decoy is no condition of a period
     off = (found["coefficient"] - pd.Series(planted)).abs() / found["standard_error"]
     assert (off < joint(len(off))).all(), off.round(2).to_dict()
     assert (off < 1.96).mean() > 0.8
     assert (found["standard_error"] < 0.06).all()
-    assert model.events > 10_000
+    assert hazards.events > 10_000
 
 
-def test_the_planted_baseline_is_recovered(periods: pd.DataFrame) -> None:
-    model = fit_discrete_hazard(
-        periods,
-        duration="duration",
-        event="churned",
-        covariates=PATTERN,
-        entry="period",
-        reference=REFERENCE,
-    )
-    seen = model.baseline[model.baseline["duration"] <= 36]
+def test_the_planted_baseline_is_recovered(hazards: DiscreteHazard) -> None:
+    seen = hazards.baseline[hazards.baseline["duration"] <= 36]
     bands = pd.cut(seen["duration"], [0, 3, 12, 24, 36], labels=list(TRUTH.baseline_hazard))
     for since, rows in seen.groupby(bands, observed=True):
         found = np.average(-np.log1p(-rows["hazard"]), weights=rows["at_risk"])
