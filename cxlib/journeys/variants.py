@@ -107,12 +107,12 @@ def common_paths(
             raise CxError(f"{name} is {size}, and must be at least 1")
     journeys, groups = _paths(log, steps, loops, pattern, by)
     key = [*groups, "touchpoints", "continues"]
-    first = _first_paths(journeys, groups, top).cache()
+    first = _first_paths(journeys, groups, top)
     # Customers and medians are dear: they are counted for the first paths alone, and no journey
     # that is longer than these is compared with them.
-    longest = first.touchpoints.length().max().to_pandas()
-    longest = 0 if pd.isna(longest) else int(longest)
-    short = journeys.filter(journeys.touchpoints.length() <= longest)
+    longest = first.aggregate(_longest=first.touchpoints.length().max())
+    short = journeys.cross_join(longest)
+    short = short.filter(short.touchpoints.length() <= short._longest)
     joined = short.join(first.drop("journeys"), key)
     frame = (
         joined.group_by([*key, "rank", "n", "paths"])
@@ -132,8 +132,6 @@ def _first_paths(journeys: ir.Table, groups: list[str], top: int) -> ir.Table:
     counts = journeys.group_by([*groups, "touchpoints", "continues"]).aggregate(
         journeys=journeys.count()
     )
-    # Read twice, and dear: an engine compares paths name by name.
-    counts = counts.cache()
     sizes = counts.group_by([*groups, "journeys"]).aggregate(_paths=counts.count())
     down = ibis.window(group_by=groups, order_by=sizes.journeys.desc(), preceding=None, following=0)
     sizes = sizes.mutate(_before=sizes._paths.sum().over(down) - sizes._paths)

@@ -21,6 +21,8 @@ SILENCE = timedelta(days=30)
 EVENTS_PER_CUSTOMER = 10
 CHUNK = 250_000
 """Customers written at a time."""
+BLOCK = 1_000_000
+"""Customers whose ways are drawn; more than these are further blocks of the same ways."""
 
 _SPAN_SECONDS = 730 * 86_400
 _MOST_EVENTS = 80
@@ -81,13 +83,21 @@ _CHANNELS = ["web", "app", "phone", "shop"]
 
 
 def write_store(workspace: Path, events: int, seed: int = 7) -> Snapshot:
-    """Store with so many events and a tenth as many customers; the same call gives the same log."""
+    """Store with so many events and a tenth as many customers; the same call gives the same log.
+
+    Beyond a million customers, each further million takes the same ways under other names: every
+    touchpoint stands for another one. So there are as many more customers, journeys and paths, in a
+    fraction of the time.
+    """
     name = f"bench-{events}-{seed}-{_fingerprint()}"
     found = find_snapshot(workspace, name)
     if found is not None:
         return found
     customers = max(1, events // EVENTS_PER_CUSTOMER)
-    sizes = _sizes(np.random.default_rng([seed, 0]), events, customers)
+    blocks = -(-customers // BLOCK)
+    if blocks > 1 and events != blocks * BLOCK * EVENTS_PER_CUSTOMER:
+        raise ValueError(f"{events} events are not a multiple of {BLOCK * EVENTS_PER_CUSTOMER}")
+    sizes = _sizes(np.random.default_rng([seed, 0]), events // blocks, customers // blocks)
     meta = {
         "name": name,
         "cxlib_version": "bench",
@@ -99,11 +109,13 @@ def write_store(workspace: Path, events: int, seed: int = 7) -> Snapshot:
         "counts": {"events": events, "customers": customers},
     }
     with write_snapshot(workspace, name, meta) as con:
-        for first in range(0, customers, CHUNK):
+        for first in range(0, len(sizes), CHUNK):
             part = sizes[first : first + CHUNK]
             raw = con.create_table("raw", _events(part, first, [seed, 1, first]), temp=True)
             _append(con, raw, first + 1)
             con.drop_table("raw")
+        for block in range(1, blocks):
+            _repeat(con, block)
     written = find_snapshot(workspace, name)
     assert written is not None
     return written
@@ -138,6 +150,40 @@ def _append(con: ibis.BaseBackend, raw: ibis.Table, first_number: int) -> None:
             columns = ["path"] if name == "journeys" else ["touchpoint", "next_touchpoint"]
             create_named_table(con, name, table, columns, [*TOUCHPOINTS, END, OPEN])
     con.drop_table("chunk")
+
+
+def _repeat(con: ibis.BaseBackend, block: int) -> None:
+    """Append the first block's customers again, with other ids and other touchpoints."""
+    size = len(TOUCHPOINTS)
+    # 7 has no divisor in common with 40, so neighbours come apart and no two names meet.
+    other = {TOUCHPOINTS[i]: TOUCHPOINTS[(7 * i + block) % size] for i in range(size)}
+    more = block * BLOCK
+
+    def renamed(name: ibis.Value) -> ibis.Value:
+        return name.cases(*other.items(), else_=name)
+
+    def own(table: ibis.Table) -> dict[str, ibis.Value]:
+        customer = _text("c", table.cx_customer - 1 + more, 9)
+        return {
+            "customer_id": customer,
+            "journey_id": customer + table.journey_id.substr(10),
+            "cx_customer": table.cx_customer + more,
+        }
+
+    events, journeys = con.table("events"), con.table("journeys")
+    events = events.filter(events.cx_customer <= BLOCK)
+    number = events.event_id.substr(1).cast("int64") + more * 100
+    con.insert(
+        "events",
+        events.mutate(
+            **own(events),
+            event_id=_text("e", number, 12),
+            touchpoint=renamed(events.touchpoint),
+            next_touchpoint=renamed(events.next_touchpoint),
+        ),
+    )
+    journeys = journeys.filter(journeys.cx_customer <= BLOCK)
+    con.insert("journeys", journeys.mutate(**own(journeys), path=journeys.path.map(renamed)))
 
 
 def _text(letter: str, number: ibis.Value, digits: int) -> ibis.Value:
