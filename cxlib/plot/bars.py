@@ -73,7 +73,8 @@ def dropoff(
         bargap=0.25,
         xaxis={"title": "visits that end the journey (%)", "tickformat": ".0%",
                "rangemode": "tozero", "nticks": 6},
-        yaxis={"range": [len(rows) - 0.5, -0.5], "tickvals": list(range(len(rows))), "showgrid": False,
+        yaxis={"range": [len(rows) - 0.5, -0.5], "tickvals": list(range(len(rows))),
+               "showgrid": False,
                "ticktext": [shorten(plain(name), 26) for name in rows["touchpoint"]]},
         legend={
             "orientation": "h",
