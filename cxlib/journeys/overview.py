@@ -71,8 +71,11 @@ def summary(log: Journeys, *, by: str | Sequence[str] | None = None) -> pd.DataF
         journeys=journeys.count(),
         events=journeys.length.sum().fill_null(0),
         open=journeys.is_open.cast("int64").sum().fill_null(0),
-        median_length=journeys.length.median(where=~journeys.is_open),
-        median_duration_days=(duration / _MICROSECONDS_PER_DAY).median(where=~journeys.is_open),
+        # Spark takes a condition beside a quantile, but not beside a median.
+        median_length=journeys.length.quantile(0.5, where=~journeys.is_open),
+        median_duration_days=(duration / _MICROSECONDS_PER_DAY).quantile(
+            0.5, where=~journeys.is_open
+        ),
     )
     frame = counted.to_pandas()
     whole = ["customers", "journeys", "events", "open"]
