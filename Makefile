@@ -5,6 +5,7 @@ CUSTOMERS ?= 2000
 SEED      ?= 7
 SERVE     ?= 1
 PORT      ?= 8866
+SPARK_TESTS ?= tests/engine tests/journeys
 EVENTS    ?= 10000000
 
 # The first Python that is new enough makes the environment; PYTHON=... chooses another.
@@ -43,7 +44,7 @@ test: $(TEST_READY) ## run every test
 	@$(VENV_BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-spark: .java $(SPARK_READY) ## run the tests of the measures on a local Spark (needs Java 17 or 21)
-	@$(VENV_BIN)/python -m pytest --engine spark tests/engine tests/journeys $(ARGS)
+	@$(VENV_BIN)/python -m pytest --engine spark $(SPARK_TESTS) $(ARGS)
 
 lint: $(TEST_READY) ## check style, formatting and types
 	$(VENV_BIN)/python -m ruff check
