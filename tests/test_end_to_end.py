@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-CUSTOMERS = 200
+CUSTOMERS = 1_000  # fewer would be too few for the models of renewal and value
 
 
 @pytest.fixture(scope="module")
