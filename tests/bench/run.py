@@ -187,13 +187,21 @@ def _version(found: dict[str, dict[str, Any]]) -> str:
 
 
 def write_page(text: str, page: Path = PAGE) -> None:
-    """Put a section into the page, in place of the one of the same size."""
+    """Put a section into the page, in place of the one with the same heading.
+
+    Sections of sizes come first, the smallest first; the others keep their order.
+    """
     old = page.read_text(encoding="utf-8") if page.exists() else ""
     parts = [*re.findall(r"(?ms)^## .*?(?=^## |\Z)", old), text]
     sections = {part.splitlines()[0]: part for part in parts}
-    ordered = sorted(sections, key=lambda name: int(name.split()[1].replace(",", "")))
+    ordered = sorted(sections, key=_size)
     body = "\n".join(sections[name].rstrip() + "\n" for name in ordered)
     page.write_text(f"{_PREAMBLE}\n{body}", encoding="utf-8")
+
+
+def _size(heading: str) -> float:
+    found = re.match(r"## ([\d,]+) events", heading)
+    return float(found[1].replace(",", "")) if found else float("inf")
 
 
 def main() -> None:
