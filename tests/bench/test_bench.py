@@ -1,12 +1,14 @@
 """The bench compares like with like: its queries give what the measures give."""
 
+from argparse import Namespace
+
 import pytest
 
 from cxlib.journeys.log import load_journeys
 from tests.bench.company import write_store
 from tests.bench.measures import MEASURES, check_equal
+from tests.bench.page import keep_results, write_page
 from tests.bench.queries import QUERIES
-from tests.bench.run import write_page
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +43,17 @@ def test_a_section_replaces_its_own_and_leaves_the_others(tmp_path):
     ]
     assert "new" in text
     assert "old" not in text
+
+
+def test_a_slice_of_the_measures_leaves_the_other_rows(tmp_path):
+    def keep(measures, *rows):
+        args = Namespace(workspace=tmp_path, events=10, measures=measures)
+        return keep_results(
+            [dict(zip(("measure", "s"), row, strict=True)) for row in rows], {}, args
+        )
+
+    keep(None, ("funnel", 1), ("flows", 2))
+    rows, _ = keep(["funnel"], ("funnel", 3))
+    assert [(row["measure"], row["s"]) for row in rows] == [("flows", 2), ("funnel", 3)]
+    rows, _ = keep(None, ("funnel", 4))
+    assert [row["measure"] for row in rows] == ["funnel"]
