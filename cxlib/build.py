@@ -23,7 +23,7 @@ from cxlib.errors import CxError, unknown_name
 from cxlib.ingest.config import Sources, load_sources
 from cxlib.ingest.customers import customers
 from cxlib.ingest.events import events_of
-from cxlib.ingest.identity import identities
+from cxlib.ingest.identity import Identities, assign_customers, resolve_identities
 from cxlib.ingest.quality import COLUMNS, quality
 from cxlib.ingest.sentiment import add_text_sentiment
 from cxlib.ingest.sources import StagedSource, find_files, hash_file, stage_source
@@ -193,7 +193,7 @@ def _fingerprint(
         package / "tables.py",
         package / "build.py",
         *sorted((package / "engine").glob("*.py")),
-        *sorted((package / "ingest").glob("*.py")),
+        *sorted((package / "ingest").rglob("*.py")),
         package / "journeys" / "prepare.py",
     ]
     content = {
@@ -229,18 +229,22 @@ def _fill(
 ) -> dict[str, Any]:
     """Write every table of a snapshot; return what its meta data say of it."""
     staged: dict[str, StagedSource] = {}
-    with tqdm(total=len(config.sources) + 3, disable=not progress, unit="step") as bar:
+    with tqdm(total=len(config.sources) + 4, disable=not progress, unit="step") as bar:
         for name in config.in_order():
             bar.set_description(f"read {name}")
             staged[name] = stage_source(con, config, name, folder, staged)
             bar.update()
         staged = {name: staged[name] for name in config.sources}
         _check_personal(config, staged)
+        bar.set_description("find who is who")
+        who = resolve_identities(staged)
+        staged = assign_customers(staged, who.customers)
+        bar.update()
         bar.set_description("order events")
         begin, cut_off, findings = _write_events(con, config, staged, text_scorer)
         bar.update()
         bar.set_description("gather customers")
-        _write_customers(con, staged)
+        _write_customers(con, staged, who)
         bar.update()
         bar.set_description("check quality")
         _write_accounts(con, config, staged, findings)
@@ -318,11 +322,12 @@ def _write_events(
     return begin, cut_off, findings
 
 
-def _write_customers(con: BaseBackend, staged: Mapping[str, StagedSource]) -> None:
+def _write_customers(con: BaseBackend, staged: Mapping[str, StagedSource], who: Identities) -> None:
     sources = list(staged.values())
     everyone = customers(sources, con.table("events")).order_by("customer_id")
     check_contract(con.create_table("customers", everyone), "customers")
-    con.create_table("identities", identities(sources).order_by("source", "record_id"))
+    con.create_table("identities", who.identities.order_by("source", "record_id"))
+    con.create_table("merges", who.merges.order_by(*who.merges.columns))
 
 
 def _write_accounts(

@@ -74,8 +74,8 @@ class Snapshot:
         Parameters
         ----------
         name
-            ``events``, ``journeys``, ``customers``, ``identities``, ``sources``, ``rejects`` or
-            ``quality``.
+            ``events``, ``journeys``, ``customers``, ``identities``, ``merges``, ``sources``,
+            ``rejects`` or ``quality``.
 
         Returns
         -------

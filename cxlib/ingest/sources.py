@@ -39,8 +39,9 @@ class StagedSource:
         Its name and description in ``sources.yml``.
     judged
         One row per readable record: the columns as text, ``cx_row``, ``cx_file``,
-        ``cx_record`` (its id), ``cx_customer``, ``cx_time_<k>`` for the k-th event rule, and
-        ``cx_reason``, null where the row can be used. None where no file could be read.
+        ``cx_record`` (its id), ``cx_party`` (whose it is as far as this source knows),
+        ``cx_time_<k>`` for the k-th event rule, and ``cx_reason``, null where the row can be
+        used; after ``assign_customers`` also ``cx_customer``. None where no file could be read.
     rejects
         Tables of unusable records and files: ``source, file, row_number, rows, reason, record``.
     files
@@ -169,7 +170,7 @@ def stage_source(
         columns.setdefault(column.casefold(), column)
     rows = reduce(ir.Table.union, [_with_columns(table, columns) for table in tables])
     rows = _hide_personal(_keep_texts(rows, config, rule), config)
-    judgement = _judge(_with_customer(rows, rule, staged), config, rule)
+    judgement = _judge(_with_party(rows, rule, staged), config, rule)
     judged = con.create_table(f"{name}_judged", judgement, temp=True)
     staged_source = StagedSource(name, rule, judged, tuple(rejects), tuple(files))
     rejected = _rejected_rows(judged, staged_source)
@@ -271,19 +272,19 @@ def _hide_personal(rows: ir.Table, config: Sources) -> ir.Table:
     return rows.mutate(**hashes) if hashes else rows
 
 
-def _with_customer(rows: ir.Table, rule: Source, staged: Mapping[str, StagedSource]) -> ir.Table:
-    """Add ``cx_record``, the row's own id, and ``cx_customer``, null where it is unknown."""
+def _with_party(rows: ir.Table, rule: Source, staged: Mapping[str, StagedSource]) -> ir.Table:
+    """Add ``cx_record``, the row's own id, and ``cx_party``, whose it is; null where unknown."""
     # Numbers are padded, so that the order of the text is the order of the rows.
     number = (
         rows.cx_file.cast("string").lpad(4, "0") + "-" + rows.cx_row.cast("string").lpad(9, "0")
     )
     rows = rows.mutate(cx_record=rows[rule.id].strip().nullif("") if rule.id else number)
     if rule.customer.key is not None:
-        return rows.mutate(cx_customer=rows[rule.customer.key].strip().nullif(""))
+        return rows.mutate(cx_party=rows[rule.customer.key].strip().nullif(""))
     register = staged[str(rule.customer.of)].rows
     if register is None:
-        return rows.mutate(cx_customer=ibis.null("string"))
-    owners = register.select(cx_key="cx_record", cx_customer="cx_customer")
+        return rows.mutate(cx_party=ibis.null("string"))
+    owners = register.select(cx_key="cx_record", cx_party="cx_party")
     named = rows.mutate(cx_key=rows[str(rule.customer.column)].strip())
     return named.left_join(owners, "cx_key").drop("cx_key", "cx_key_right")
 
@@ -322,7 +323,7 @@ def _customer_problems(rows: ir.Table, rule: Source) -> list[_Problem]:
         lost = (
             ibis.literal("no customer: ") + _shown(value) + f" is not an id of {rule.customer.of}"
         )
-        problems.append(("register", value.notnull() & rows.cx_customer.isnull(), lost))
+        problems.append(("register", value.notnull() & rows.cx_party.isnull(), lost))
     return problems
 
 
