@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cxlib.engine.locks import write_lock
 from cxlib.errors import CxError, unknown_name
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ __all__ = [
     "Snapshot",
     "current_snapshot",
     "find_snapshot",
+    "list_snapshots",
     "open_store",
     "point_to",
     "write_snapshot",
@@ -31,8 +32,7 @@ __all__ = [
 
 _DATA = "data.duckdb"
 _META = "meta.json"
-_BUILDING = ".building-"
-_ABANDONED_AFTER_SECONDS = 24 * 3_600
+_BUILDING, _POINTING = ".building-", ".current-"
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,27 @@ class Snapshot:
         """Name of the snapshot, made from its content."""
         return str(self.meta["snapshot_id"])
 
+    @property
+    def built_at(self) -> str:
+        """When it was built: ISO 8601, UTC; empty where it does not say."""
+        return str(self.meta.get("built_at", ""))
+
+    @property
+    def data(self) -> Path:
+        """File that holds its tables."""
+        return self.path / _DATA
+
+    @property
+    def size_bytes(self) -> int:
+        """Space that its files take."""
+        return sum(file.stat().st_size for file in self.path.iterdir())
+
     @cached_property
     def con(self) -> BaseBackend:
         """Connection to its data, read-only; any number of readers may have one."""
         from cxlib.engine.connect import connect
 
-        return connect(f"duckdb://{self.path / _DATA}", read_only=True)
+        return connect(f"duckdb://{self.data}", read_only=True)
 
     def table(self, name: str) -> ir.Table:
         """Table of the snapshot.
@@ -165,8 +180,8 @@ def write_snapshot(
     -----
     The data are written into a folder of their own, which is renamed when it is whole, and only
     then does the pointer move, by an atomic replacement. An error or a kill leaves the store as it
-    was; a folder that a dead build left behind is removed a day
-    later by the next one.
+    was. The block holds the store's lock (``write_lock``), so what another build left unfinished
+    is of a dead one, and is removed first.
 
     Examples
     --------
@@ -182,9 +197,9 @@ def write_snapshot(
     from cxlib.engine.connect import connect
 
     snapshots = Path(workspace) / "store" / "snapshots"
-    with _say_what_cannot_be_written(workspace):
+    with write_lock(workspace), _say_what_cannot_be_written(workspace):
         snapshots.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(snapshots)
+        _remove_leftovers(snapshots.parent)
         building = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=snapshots))
         try:
             con = connect(f"duckdb://{building / _DATA}")
@@ -193,7 +208,7 @@ def write_snapshot(
             finally:
                 con.disconnect()
             whole = {"snapshot_id": snapshot_id, **meta}
-            (building / _META).write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+            _write_through(building / _META, json.dumps(whole, indent=2) + "\n")
             _put_in_place(building, snapshots / snapshot_id)
             point_to(workspace, snapshot_id)
         finally:
@@ -217,12 +232,9 @@ def point_to(workspace: str | Path, snapshot_id: str) -> None:
     current = store / "CURRENT"
     if current.is_file() and current.read_text(encoding="utf-8").strip() == snapshot_id:
         return
-    with _say_what_cannot_be_written(workspace):
-        handle, new = tempfile.mkstemp(prefix=".current-", dir=store)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(snapshot_id + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+    with write_lock(workspace), _say_what_cannot_be_written(workspace):
+        new = store / f"{_POINTING}{os.getpid()}"
+        _write_through(new, snapshot_id + "\n")
         os.replace(new, current)
 
 
@@ -236,6 +248,19 @@ def find_snapshot(workspace: str | Path, snapshot_id: str) -> Snapshot | None:
     """
     folder = Path(workspace) / "store" / "snapshots" / snapshot_id
     return _read(folder) if (folder / _META).is_file() else None
+
+
+def list_snapshots(workspace: str | Path) -> list[Snapshot]:
+    """Every snapshot of a workspace that is whole, the newest first.
+
+    Examples
+    --------
+    >>> list_snapshots("data/nowhere")
+    []
+    """
+    metas = (Path(workspace) / "store" / "snapshots").glob(f"*/{_META}")
+    whole = [_read(path.parent) for path in metas if not path.parent.name.startswith(".")]
+    return sorted(whole, key=lambda found: (found.built_at, found.id), reverse=True)
 
 
 @contextmanager
@@ -261,12 +286,20 @@ def _read(folder: Path) -> Snapshot:
     return Snapshot(folder, meta)
 
 
-def _remove_abandoned(snapshots: Path) -> None:
-    """Remove what killed builds left; a running one writes more often than once a day."""
-    for folder in snapshots.glob(f"{_BUILDING}*"):
-        newest = max(path.stat().st_mtime for path in (folder, *folder.glob("*")))
-        if time.time() - newest > _ABANDONED_AFTER_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
+def _write_through(path: Path, text: str) -> None:
+    """Write a small file down to the disk: its name must not move before its content is there."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _remove_leftovers(store: Path) -> None:
+    """Remove what killed writers left; who calls holds the lock, so no writer is alive."""
+    for folder in (store / "snapshots").glob(f"{_BUILDING}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in store.glob(f"{_POINTING}*"):
+        file.unlink(missing_ok=True)
 
 
 def _put_in_place(building: Path, final: Path) -> None:

@@ -13,6 +13,7 @@ import typer
 
 from cxlib import __version__
 from cxlib.errors import CxError, CxWarning
+from cxlib.publish.store_commands import store_app
 
 if TYPE_CHECKING:
     from cxlib.engine.store import Snapshot
@@ -28,6 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(store_app, name="store")
 
 Workspace = Annotated[
     Path, typer.Argument(help="Folder with sources.yml and exports.", show_default=False)

@@ -67,6 +67,10 @@ with write_snapshot({str(tmp_path)!r}, "two", {{}}) as con:
     assert open_store(tmp_path).id == "one"
     write(tmp_path, "two", 2)
     assert count(open_store(tmp_path)) == 2
+    assert sorted(path.name for path in (tmp_path / "store" / "snapshots").iterdir()) == [
+        "one",
+        "two",
+    ]
 
 
 def test_the_same_content_may_be_written_twice(tmp_path):
