@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import optimize
 
-from cxlib import CxError, fit_fine_gray
-from tests.models.test_cox import aggregated, case
+from cxlib import CxError, fit_cox, fit_fine_gray
+from tests.models.test_cox import aggregated, case, check
 
 pytestmark = pytest.mark.filterwarnings("ignore::cxlib.CxWarning")
 
@@ -21,6 +21,13 @@ def mgus2(shared) -> tuple[pd.DataFrame, dict]:
 
 
 @pytest.mark.parametrize(("cause", "name"), [(1, "pcm"), (2, "death")])
+def test_rates_of_one_cause_are_those_of_r(shared, cause, name):
+    frame, expected = mgus2(shared)
+    model = fit_cox(frame, duration="etime", event="event", cause=cause, covariates=COVARIATES)
+    check(model, expected, f"cs_cox.{name}")
+
+
+@pytest.mark.parametrize(("cause", "name"), [(1, "pcm"), (2, "death")])
 def test_fine_and_gray_is_that_of_cmprsk(shared, cause, name):
     frame, expected = mgus2(shared)
     summary = fit_fine_gray(frame, cause=cause, **MODEL).summary
@@ -29,10 +36,7 @@ def test_fine_and_gray_is_that_of_cmprsk(shared, cause, name):
 
 
 def test_with_efrons_ties_it_is_that_of_survival(shared):
-    """The robust errors are R 4.2.2's for cluster = id (survival 3.5-3).
-
-    Without it R takes the stretches of a customer's weighted follow-up as independent.
-    """
+    """The robust errors of customers are R 4.2.2's for cluster = id (survival 3.5-3)."""
     frame, expected = mgus2(shared)
     model = fit_fine_gray(frame, cause=1, ties="efron", **MODEL)
     summary = model.summary.set_index("covariate")
@@ -45,6 +49,18 @@ def test_with_efrons_ties_it_is_that_of_survival(shared):
     assert model.log_likelihood == pytest.approx(expected["finegray_coxph.pcm.loglik"], rel=1e-9)
     null = expected["finegray_coxph.pcm.loglik_null"]
     assert model.null_log_likelihood == pytest.approx(null, rel=1e-9)
+
+
+def test_robust_errors_of_stretches_are_those_of_r_without_a_cluster(shared):
+    """R takes the rows of ``finegray`` as independent where it is not told whose they are."""
+    frame, expected = mgus2(shared)
+    model = fit_fine_gray(frame, cause=1, ties="efron", cluster="stretch", **MODEL)
+    errors = model.summary.set_index("covariate")["robust_standard_error"]
+    for name in COVARIATES:
+        wanted = expected[f"finegray_coxph.pcm.robust_se.{name}"]
+        assert errors[name] == pytest.approx(wanted, rel=1e-6)
+    customers = fit_fine_gray(frame, cause=1, ties="efron", **MODEL).summary
+    assert model.summary["standard_error"].equals(customers["standard_error"])
 
 
 ROWS = pd.DataFrame(
@@ -115,6 +131,7 @@ def test_the_share_predicted_rises_with_time_and_risk():
     [
         ({"cause": "prise"}, "there is no cause 'prise' in 'why'; did you mean 'price'"),
         ({"ties": "exact"}, "there is no treatment of ties 'exact'"),
+        ({"cluster": "id"}, "there is no cluster 'id'"),
         ({"event": "reason"}, "there is no column 'reason'"),
     ],
 )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import linalg, sparse, special
+from scipy import linalg, special
 
 from cxlib.errors import CxError, unknown_name
 from cxlib.intervals import check_confidence
@@ -20,8 +20,18 @@ from cxlib.models.regression.checks import (
     check_separation,
 )
 from cxlib.models.regression.climb import climb
-from cxlib.models.regression.likelihood import Curvature, RiskSets, risk_sets
+from cxlib.models.regression.likelihood import risk_sets
 from cxlib.models.regression.rows import Columns, Rows, check_table, count_rows
+from cxlib.models.regression.subdistribution import (
+    CENSORED,
+    ENDED,
+    OTHERWISE,
+    Censoring,
+    middle_of_stretches,
+    residuals_of_customers,
+    residuals_of_weights,
+    weighted_sets,
+)
 from cxlib.models.regression.terms import Terms, read_terms
 
 __all__ = ["FineGray", "fit_fine_gray"]
@@ -29,7 +39,6 @@ __all__ = ["FineGray", "fit_fine_gray"]
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_CENSORED, _ENDED, _OTHERWISE = 0, 1, 2
 _STATUS = "cx_status"
 
 
@@ -140,6 +149,7 @@ def fit_fine_gray(
     covariates: Sequence[str],
     weights: str | None = "n",
     ties: Literal["breslow", "efron"] = "breslow",
+    cluster: Literal["customer", "stretch"] = "customer",
     reference: Mapping[str, Any] | None = None,
     confidence: float = 0.95,
 ) -> FineGray:
@@ -157,6 +167,11 @@ def fit_fine_gray(
     ties
         "breslow", as in Fine and Gray's paper and program (R's cmprsk), or "efron", as in R's
         ``survival::finegray``, where an end also comes before a censoring at the same time.
+    cluster
+        Whose residuals ``robust_standard_error`` adds up: those of a "customer", or each "stretch"
+        of constant weight for itself, as R's ``coxph`` does on the rows of ``finegray`` when it is
+        given no ``cluster``. The second takes parts of one customer as independent, and is there to
+        compare with such results; ``standard_error`` is the same for both.
 
     Returns
     -------
@@ -198,19 +213,21 @@ def fit_fine_gray(
     check_confidence(confidence)
     if ties not in ("efron", "breslow"):
         raise unknown_name("treatment of ties", ties, ["breslow", "efron"])
+    if cluster not in ("customer", "stretch"):
+        raise unknown_name("cluster", cluster, ["customer", "stretch"])
     names = [covariates] if isinstance(covariates, str) else list(covariates)
     if not names:
         raise CxError("there are no covariates; name at least one column")
     if event not in table.columns:
         raise unknown_name("column", event, table.columns, "in the table")
     table = table.assign(**{_STATUS: _status(table[event], cause, event)})
-    if not (table[_STATUS] == _OTHERWISE).any():
+    if not (table[_STATUS] == OTHERWISE).any():
         raise CxError(
             f"nobody ended for another cause than {cause!r}, so that nothing competes; fit_cox "
             "answers this"
         )
     counted = None if weights == "n" and "n" not in table.columns else weights
-    columns = Columns(duration, _STATUS, _ENDED, tuple(names), counted, None, (), _STATUS)
+    columns = Columns(duration, _STATUS, ENDED, tuple(names), counted, None, (), _STATUS)
     check_table(table, columns)
     # The status stands in the place of the cluster, so that counts keep it apart.
     rows = count_rows(table, columns)
@@ -218,8 +235,8 @@ def fit_fine_gray(
     terms = read_terms(rows.patterns, pd.Series(rows.n_patterns), names, reference)
     check_durations_are_not_covariates(rows, duration)
     check_events_of_levels(rows, terms)
-    stay = _Censoring.of(rows, status, ends_first=ties == "efron")
-    sets = _weighted(risk_sets(rows, efron=ties == "efron"), rows, status, stay)
+    stay = Censoring.of(rows, status, ends_first=ties == "efron")
+    sets = weighted_sets(risk_sets(rows, efron=ties == "efron"), rows, status, stay)
     x = terms.matrix(rows.patterns)
     centre = np.average(x, axis=0, weights=rows.n_patterns)
     spread = np.sqrt(np.average((x - centre) ** 2, axis=0, weights=rows.n_patterns))
@@ -230,11 +247,14 @@ def fit_fine_gray(
     b, end, _ = climb(sets, z, start, terms.coefficients)
     check_separation(start, end, terms.coefficients)
     bread = linalg.inv(end.information)
-    residuals = _residuals(sets, z, end, status, stay)
-    full = residuals + _from_the_weights(sets, z, end, status, stay)
+    residuals = residuals_of_customers(sets, z, end, status, stay)
+    full = residuals + residuals_of_weights(sets, z, end, status, stay)
+    middle = (residuals * rows.n[:, None]).T @ residuals
+    if cluster == "stretch":
+        middle = middle_of_stretches(sets, z, end, status, stay)
     spreads = {
         "model": bread,
-        "robust": bread @ ((residuals * rows.n[:, None]).T @ residuals) @ bread,
+        "robust": bread @ middle @ bread,
         "full": bread @ ((full * rows.n[:, None]).T @ full) @ bread,
     }
     covariances = {name: value / np.outer(scale, scale) for name, value in spreads.items()}
@@ -256,7 +276,7 @@ def fit_fine_gray(
         null_log_likelihood=start.loglik,
         n=int(rows.n.sum()),
         events=int(rows.event_patterns.sum()),
-        other_events=int(rows.n[status == _OTHERWISE].sum()),
+        other_events=int(rows.n[status == OTHERWISE].sum()),
         _duration=duration,
         _terms=terms,
         _centre=centre,
@@ -273,7 +293,7 @@ def _status(causes: pd.Series, cause: Any, column: str) -> Ints:
     if cause not in set(known):
         raise unknown_name("cause", cause, sorted(map(str, known)), f"in {column!r}")
     ended = (causes == cause).fillna(False)
-    return np.select([censored, ended], [_CENSORED, _ENDED], _OTHERWISE).astype("int64")
+    return np.select([censored, ended], [CENSORED, ENDED], OTHERWISE).astype("int64")
 
 
 def _status_of(table: pd.DataFrame, rows: Rows, columns: Columns) -> Ints:
@@ -282,97 +302,6 @@ def _status_of(table: pd.DataFrame, rows: Rows, columns: Columns) -> Ints:
         table = table[table[columns.weights] > 0]
     found = pd.factorize(table[_STATUS])[1].to_numpy("int64")
     return found[rows.cluster]
-
-
-@dataclass(frozen=True)
-class _Censoring:
-    """Being censored: the times, how many then, of how many at risk, and G just before a time."""
-
-    times: Array
-    censored: Array
-    at_risk: Array
-
-    @classmethod
-    def of(cls, rows: Rows, status: Ints, *, ends_first: bool) -> _Censoring:
-        lost = status == _CENSORED
-        times = np.unique(rows.exit[lost])
-        place = np.searchsorted(times, rows.exit)
-        count = np.bincount(place[lost], rows.n[lost], len(times) + 1)[: len(times)]
-        # At risk at a time are those whose exit is not before it.
-        last = np.searchsorted(times, rows.exit, side="right")
-        gone = np.cumsum(np.bincount(last, rows.n, len(times) + 1))[: len(times)]
-        ended = ~lost & np.isin(rows.exit, times)
-        tied = np.bincount(place[ended], rows.n[ended], len(times) + 1)[: len(times)]
-        at_risk = rows.n.sum() - gone - tied * ends_first
-        return cls(times, count.astype("float64"), at_risk)
-
-    def stay_before(self, times: Array) -> Array:
-        """Kaplan-Meier estimate of not being censored just before each time."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            steps = np.concatenate([[1.0], np.cumprod(1 - self.censored / self.at_risk)])
-        return steps[np.searchsorted(self.times, times, side="left")]
-
-
-def _weighted(sets: RiskSets, rows: Rows, status: Ints, stay: _Censoring) -> RiskSets:
-    """Risk sets in which those who ended otherwise stay with their weight."""
-    at_risk = sets.later(sets.leaving.toarray())
-    weight = np.concatenate([[0.0], stay.stay_before(sets.times[1:])])
-    gone = status == _OTHERWISE
-    kept = rows.n[gone] / stay.stay_before(rows.exit[gone])
-    shape = at_risk.shape
-    # From the slot after the last one at which they were at risk.
-    after = np.minimum(sets.last[gone] + 1, shape[0])
-    begun = sparse.csr_array(
-        (kept, (after, rows.pattern[gone])), shape=(shape[0] + 1, shape[1])
-    ).toarray()
-    at_risk = at_risk + weight[:, None] * np.cumsum(begun, axis=0)[: shape[0]]
-    leaving = at_risk - np.vstack([at_risk[1:], np.zeros((1, shape[1]))])
-    return replace(sets, leaving=sparse.csr_array(leaving))
-
-
-def _residuals(sets: RiskSets, z: Array, at: Curvature, status: Ints, stay: _Censoring) -> Array:
-    """Score residual of one customer of each row, over the whole weighted follow-up."""
-    rows = sets.rows
-    everyone = np.arange(len(rows.n))
-    own = sets._residuals(everyone, z, at, np.cumsum(at.hazard), np.cumsum(at.hazard_mean, axis=0))
-    hazard, mean = _after(sets, at, stay)
-    gone = status == _OTHERWISE
-    x, risk = z[rows.pattern[gone]], at.risk[rows.pattern[gone], None]
-    weight = risk / stay.stay_before(rows.exit[gone])[:, None]
-    own[gone] -= weight * (x * hazard[sets.last[gone], None] - mean[sets.last[gone]])
-    return own
-
-
-def _after(sets: RiskSets, at: Curvature, stay: _Censoring) -> tuple[Array, Array]:
-    """Weighted hazard, and its mean covariates, in the slots after each one."""
-    weight = np.concatenate([[0.0], stay.stay_before(sets.times[1:])])
-    hazard, mean = weight * at.hazard, weight[:, None] * at.hazard_mean
-    return hazard.sum() - np.cumsum(hazard), mean.sum(axis=0) - np.cumsum(mean, axis=0)
-
-
-def _from_the_weights(
-    sets: RiskSets, z: Array, at: Curvature, status: Ints, stay: _Censoring
-) -> Array:
-    """What a customer adds to the score by the weights that its censoring helps to estimate."""
-    rows, gone = sets.rows, status == _OTHERWISE
-    # Of those who had ended otherwise by each censoring time: their weights and covariates.
-    share = rows.n[gone] * at.risk[rows.pattern[gone]] / stay.stay_before(rows.exit[gone])
-    order = np.argsort(rows.exit[gone], kind="stable")
-    sums = np.cumsum(
-        np.column_stack([share, share[:, None] * z[rows.pattern[gone]]])[order], axis=0
-    )
-    sums = np.vstack([np.zeros((1, sums.shape[1])), sums])
-    before = sums[np.searchsorted(rows.exit[gone][order], stay.times, side="left")]
-    hazard, mean = _after(sets, at, stay)
-    slot = np.searchsorted(sets.times, stay.times, side="left") - 1
-    q = before[:, 1:] * hazard[slot, None] - before[:, :1] * mean[slot]
-    per_person = q / stay.at_risk[:, None]
-    spent = np.cumsum(per_person * (stay.censored / stay.at_risk)[:, None], axis=0)
-    spent = np.vstack([np.zeros((1, q.shape[1])), spent])
-    lost = status == _CENSORED
-    found = -spent[np.searchsorted(stay.times, rows.exit, side="right")]
-    found[lost] += per_person[np.searchsorted(stay.times, rows.exit[lost])]
-    return found
 
 
 def _summary(
