@@ -54,6 +54,25 @@ def test_grays_test_is_that_of_cmprsk(shared, cause):
     assert (found["degrees_of_freedom"], found["n"]) == (1, 1384)
 
 
+def test_shares_that_take_a_cause_for_censoring_are_those_of_r_where_this_is_said(shared):
+    """Too high: R's 1 - KM of progression, with deaths as censorings, reaches 0.42 and not 0.13."""
+    frame, computed = mgus(shared)
+    with pytest.raises(CxError, match="cause"):
+        survival_curves(frame.assign(event=frame["cause"] == "pcm"))
+    said = frame.replace({"cause": {"death": "(died)"}})
+    curves = survival_curves(said.assign(event=frame["cause"] == "pcm"))
+    for place, time in enumerate((60, 120, 240, 360)):
+        expected = computed["naive_1_minus_KM.pcm.t60_120_240_360"][place]
+        assert 1 - at(curves, time) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_counts_of_ends_are_those_of_the_study(shared):
+    frame, computed = mgus(shared)
+    found = frame["cause"].fillna("(administrative)").value_counts()
+    assert found[["(administrative)", "pcm", "death"]].tolist() == computed["counts.0_1_2"]
+    assert gray_test(frame, by="sex", cause="pcm").loc[0, "n"] == computed["n"]
+
+
 def test_late_entry_weights_and_ties_together_are_those_of_r():
     """R survival 3.5.3: survfit(Surv(entry, time, cause) ~ 1, id = id) on the repeated rows.
 

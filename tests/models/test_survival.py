@@ -84,14 +84,20 @@ def test_remission_curves_and_bounds_are_those_of_r(shared):
     curves = survival_curves(aggregated(frame), by="group")
     for group in (1, 2):
         for week in (6, 7, 10, 13, 16, 22, 23):
-            for column, key in [("survival", "surv"), ("lower", "lower"), ("upper", "upper")]:
+            columns = {"survival": "surv", "standard_error": "se", "lower": "lower"}
+            for column, key in {**columns, "upper": "upper"}.items():
                 expected = computed[f"km.group{group}.t{week}.{key}"]
                 found = at(curves, week, column, group=group)
                 expected = np.nan if expected is None else expected
                 # rtol of the case; 1e-12 because R prints 0 for the fallen curve.
                 assert found == pytest.approx(expected, rel=1e-6, abs=1e-12, nan_ok=True)
-    found = logrank(aggregated(frame), by="group")["statistic"].iloc[0]
-    assert found == pytest.approx(computed["logrank.chisq"], rel=1e-6)
+    medians = median_survival(aggregated(frame), by="group").set_index("group")
+    for group in (1, 2):
+        assert medians.loc[group, "median_weeks"] == computed[f"km.group{group}.median"]
+        assert medians.loc[group, "events"] == computed[f"events.group{group}"]
+    found = logrank(aggregated(frame), by="group").iloc[0]
+    assert found["statistic"] == pytest.approx(computed["logrank.chisq"], rel=1e-6)
+    assert found["n"] == computed["n"]
 
 
 def test_fruit_flies_are_those_of_r(shared):
@@ -101,8 +107,9 @@ def test_fruit_flies_are_those_of_r(shared):
     medians = median_survival(frame, by="group").set_index("group")["median_days"]
     assert medians["control"] == computed["km.group=control.median"]
     assert medians["miR-137"] == computed["km.group=miR-137.median"]
-    found = logrank(frame, by="group")["statistic"].iloc[0]
-    assert found == pytest.approx(computed["logrank.chisq"], rel=1e-6)
+    found = logrank(frame, by="group").iloc[0]
+    assert found["statistic"] == pytest.approx(computed["logrank.chisq"], rel=1e-6)
+    assert found["n"] == computed["n"]
 
 
 @pytest.mark.parametrize("interval", ["log-log", "log", "plain"])
@@ -147,10 +154,12 @@ def test_leaders_and_subscribers_are_those_of_r(shared):
     frame = frame.rename(columns={"duration": "duration_years", "observed": "event"})
     curves = survival_curves(frame, interval="log")
     for year in (1, 4, 10):
-        for column, key in (("survival", "surv"), ("standard_error", "se"), ("lower", "lower")):
+        columns = {"survival": "surv", "standard_error": "se", "lower": "lower", "upper": "upper"}
+        for column, key in columns.items():
             expected = computed[f"km.t{year}.{key}"]
             assert at(curves, year, column) == pytest.approx(expected, rel=1e-6)
-    assert median_survival(frame)["median_years"].tolist() == [computed["km.median"]]
+    median = median_survival(frame)[["median_years", "n", "events"]].iloc[0].tolist()
+    assert median == [computed["km.median"], computed["n"], computed["events"]]
     for by in ("democracy", "regime"):
         for _, row in median_survival(frame, by=by).iterrows():
             assert row["median_years"] == computed[f"km.{by}={row[by]}.median"]
