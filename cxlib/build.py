@@ -24,6 +24,7 @@ from cxlib.ingest.config import Sources, load_sources
 from cxlib.ingest.customers import customers
 from cxlib.ingest.events import events_of
 from cxlib.ingest.identity import Identities, assign_customers, resolve_identities
+from cxlib.ingest.money import currency_findings
 from cxlib.ingest.quality import COLUMNS, quality
 from cxlib.ingest.sentiment import add_text_sentiment
 from cxlib.ingest.sources import StagedSource, find_files, hash_file, stage_source
@@ -301,6 +302,7 @@ def _write_events(
     scored, findings = add_text_sentiment(
         con, raw, scorer=text_scorer, calibrate=config.text.calibrate
     )
+    findings += currency_findings(raw)
     prepared = prepare_events(
         scored,
         observed_until=cut_off,
@@ -352,6 +354,8 @@ def _source_counts(con: BaseBackend, staged: Mapping[str, StagedSource]) -> ir.T
     events = dict(stored.to_pandas().itertuples(index=False))
     rows = []
     for name, item in staged.items():
+        if item.rule.optional and not item.files:
+            continue
         read = sum(int(str(file["rows_read"])) for file in item.files)
         rows.append(
             {

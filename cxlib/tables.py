@@ -64,7 +64,8 @@ CONTRACTS: dict[str, dict[str, Column]] = {
         "sentiment": Column(
             "float64", "-1 (worst) to 1 (best)", nullable=True, minimum=-1.0, maximum=1.0
         ),
-        "value": Column("float64", "money, in the currency of the source", nullable=True),
+        "value": Column("float64", "money, in units of its currency", nullable=True),
+        "currency": Column("string", "three letters of ISO 4217, where known", nullable=True),
         "source": Column("string", "the export it came from"),
         "step": Column("int64", "position in its journey, from 1", minimum=1),
         "next_touchpoint": Column("string", "next in its journey, or (end) or (open)"),

@@ -6,51 +6,47 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from cxlib.descriptions import read_description
 from cxlib.errors import unknown_name
-from cxlib.spans import parse_span
-from cxlib.tables import CONTRACTS, END, OPEN, OTHER, START
+from cxlib.ingest.fields import (
+    RESERVED,
+    Attribute,
+    Borrowed,
+    Conditions,
+    CustomerKey,
+    EventRule,
+    FieldColumn,
+    Span,
+    Strict,
+    TimeColumn,
+    Values,
+    Zone,
+    as_attribute,
+    as_column,
+)
+from cxlib.tables import CONTRACTS
 
-__all__ = ["Check", "EventRule", "Source", "Sources", "load_sources"]
+__all__ = [
+    "RESERVED",
+    "Attribute",
+    "Check",
+    "CustomerKey",
+    "EventRule",
+    "FieldColumn",
+    "Member",
+    "Source",
+    "Sources",
+    "TimeColumn",
+    "load_sources",
+]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _YEARS = range(1900, 2101)
-RESERVED = (START, END, OPEN, OTHER)
-"""Names that a path uses for what is no touchpoint."""
-_FIELDS = ("channel", "stage", "department", "product", "layer")
-
-
-def _zone(name: str) -> str:
-    # "localtime" is whatever this computer says: another one would build another store.
-    known = available_timezones() - {"localtime"}
-    if name not in known:
-        raise unknown_name("time zone", name, known)
-    return name
-
-
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else [value]
-
-
-def _as_text(value: Any) -> Any:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    # YAML reads true, yes and dates as values, and an export may write them in many ways.
-    if not isinstance(value, str):
-        raise ValueError(f"YAML reads {value} as no text; put it in quotes, as the export has it")
-    return value
 
 
 def _moment(value: Any, time_of_day: time) -> Any:
@@ -76,21 +72,6 @@ def _delimiter(value: str) -> str:
     return value
 
 
-def _as_column(value: Any) -> Any:
-    return {"column": value} if isinstance(value, str) else value
-
-
-Zone = Annotated[str, AfterValidator(_zone)]
-Span = Annotated[timedelta, BeforeValidator(parse_span)]
-Text = Annotated[str, BeforeValidator(_as_text)]
-Values = Annotated[tuple[Text, ...], BeforeValidator(_as_list)]
-Conditions = dict[str, Values]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 def _differ_by_more_than_case(kind: str, names: Iterable[str]) -> None:
     spelled: dict[str, str] = {}
     for name in names:
@@ -99,124 +80,56 @@ def _differ_by_more_than_case(kind: str, names: Iterable[str]) -> None:
             raise ValueError(f"the {kind}s {other!r} and {name!r} differ by case only; rename one")
 
 
-class TimeColumn(_Strict):
-    """Column that holds a time: ISO 8601 by default, in the workspace's zone without an offset."""
-
-    column: str
-    format: str | None = None
-    zone: Zone | None = None
-
-
-class FieldColumn(_Strict):
-    """Column whose value an event takes, as it is or by a map."""
-
-    column: str
-    map: dict[Text, Text] = Field(default_factory=dict)
-    other: Literal["keep", "reject"] = "keep"
-
-    @model_validator(mode="after")
-    def _names_what_it_keeps(self) -> FieldColumn:
-        if self.other == "reject" and not self.map:
-            raise ValueError("other: reject needs a map of the values to keep")
-        return self
-
-
-class Score(_Strict):
-    """Column that holds a score, and the scale that turns it into a sentiment."""
-
-    column: str
-    scale: Literal["nps", "csat", "ces"]
-
-
-class CustomerKey(_Strict):
-    """How a row says whose it is: by the shared key, or by another source's id."""
-
-    key: str | None = None
-    column: str | None = None
-    of: str | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> CustomerKey:
-        by_key = self.key is not None and self.column is None and self.of is None
-        by_reference = self.key is None and self.column is not None and self.of is not None
-        if not (by_key or by_reference):
-            raise ValueError("give either {key: COLUMN} or {column: COLUMN, of: SOURCE}")
-        return self
-
-
-class EventRule(_Strict):
-    """One kind of event that a row of a source may stand for."""
-
-    touchpoint: str | FieldColumn
-    time: Annotated[TimeColumn, BeforeValidator(_as_column)]
-    optional: bool = False
-    when: Conditions = Field(default_factory=dict)
-    channel: str | FieldColumn | None = None
-    stage: str | FieldColumn | None = None
-    department: str | FieldColumn | None = None
-    product: str | FieldColumn | None = None
-    layer: Literal["product", "relationship"] | FieldColumn | None = None
-    owned: bool | None = None
-    value: str | None = None
-    score: Score | None = None
-    text: str | None = None
-    columns: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _names_a_touchpoint(self) -> EventRule:
-        named = self.touchpoint
-        for name in [named] if isinstance(named, str) else named.map.values():
-            if not name.strip() or name != name.strip() or name in RESERVED:
-                reserved = ", ".join(RESERVED)
-                raise ValueError(
-                    f"no touchpoint may be called {name!r}; give a name without spaces around it, "
-                    f"other than {reserved}"
-                )
-        return self
-
-    def fields(self) -> dict[str, str | FieldColumn | None]:
-        """Descriptive texts of the event, by name."""
-        return {name: getattr(self, name) for name in _FIELDS}
-
-    def columns_used(self) -> set[str]:
-        """Columns of the source that the rule reads."""
-        described = [*self.fields().values(), self.touchpoint, self.score]
-        named = {item.column for item in described if isinstance(item, FieldColumn | Score)}
-        plain = {self.value, self.text} - {None}
-        return (
-            named
-            | {str(name) for name in plain}
-            | {self.time.column}
-            | set(self.when)
-            | set(self.columns)
-        )
-
-
-class Source(_Strict):
+class Source(Strict):
     """One export: its file, whose rows they are, and the events that they stand for."""
 
     file: str = Field(min_length=1)
+    optional: bool = False
     delimiter: Annotated[str, AfterValidator(_delimiter)] | None = None
+    aliases: dict[str, Values] = Field(default_factory=dict)
+    may_lack: tuple[str, ...] = ()
+    leave_out: Conditions = Field(default_factory=dict)
+    borrow: tuple[Borrowed, ...] = ()
     id: str | None = None
     customer: CustomerKey
     journey: str | None = None
-    attributes: tuple[str, ...] = ()
+    valid_from: Annotated[TimeColumn | None, BeforeValidator(as_column)] = None
+    attributes: tuple[Annotated[Attribute, BeforeValidator(as_attribute)], ...] = ()
+    personal: tuple[str, ...] = ()
     events: tuple[EventRule, ...] = ()
+
+    def since(self, attribute: Attribute) -> TimeColumn | None:
+        """Column that says since when an attribute holds."""
+        return attribute.valid_from or self.valid_from
+
+    def columns_read(self) -> set[str]:
+        """Columns that the rules read, the export's own and the borrowed ones."""
+        who = self.customer
+        own = {self.id, who.key, who.otherwise, who.column, self.journey} - {None}
+        since = {rule.column for rule in map(self.since, self.attributes) if rule is not None}
+        facts = {attribute.column for attribute in self.attributes}
+        references = {borrowed.by for borrowed in self.borrow}
+        rules = (rule.columns_used() for rule in self.events)
+        return {str(name) for name in own}.union(since, facts, references, self.leave_out, *rules)
+
+    def refers_to(self) -> list[str]:
+        """Other sources, whose rows this one's name by their id."""
+        owner = [] if self.customer.of is None else [self.customer.of]
+        return [*owner, *(borrowed.source for borrowed in self.borrow)]
 
     def columns_used(self) -> set[str]:
         """Columns that the export must have."""
-        own = {self.id, self.customer.key, self.customer.column, self.journey} - {None}
-        rules = (rule.columns_used() for rule in self.events)
-        return {str(name) for name in own}.union(self.attributes, *rules)
+        borrowed = {name for item in self.borrow for name in item.columns}
+        return self.columns_read() - borrowed - set(self.may_lack)
 
 
-class TextRule(_Strict):
+class TextRule(Strict):
     """How the sentiment of what customers write is made."""
 
     calibrate: bool = False
 
 
-class JourneyRule(_Strict):
+class JourneyRule(Strict):
     """Where one journey of a customer ends and the next begins."""
 
     split_after: Span | None = None
@@ -230,14 +143,14 @@ class JourneyRule(_Strict):
         return self.split_after if self.closes_after is None else self.closes_after
 
 
-class Member(_Strict):
+class Member(Strict):
     """Customers who have a row in a source, or one that meets a condition."""
 
     source: str
     when: Conditions = Field(default_factory=dict)
 
 
-class Check(_Strict):
+class Check(Strict):
     """Something that the exports should agree on; the build counts where they do not."""
 
     name: str
@@ -258,7 +171,7 @@ class Check(_Strict):
         return self
 
 
-class Sources(_Strict):
+class Sources(Strict):
     """A workspace's exports and what they mean.
 
     Examples
@@ -299,10 +212,10 @@ class Sources(_Strict):
                     f"the source {name!r} keeps a column {min(taken)!r}, which every event has; "
                     "map it by that field instead"
                 )
-            if source.customer.of is not None:
-                self._refers(name, source.customer.of)
+            for other in source.refers_to():
+                self._refers(name, other)
             extras += extra
-            attributes += source.attributes
+            attributes += (attribute.name for attribute in source.attributes)
         for kind, names in (
             ("source", self.sources),
             ("column", extras),
@@ -320,7 +233,7 @@ class Sources(_Strict):
 
     def _refers(self, name: str, other: str) -> None:
         if other not in self.sources:
-            raise unknown_name("source", other, self.sources, f"for the customers of {name!r}")
+            raise unknown_name("source", other, self.sources, f"to which {name!r} refers")
         if self.sources[other].id is None:
             raise ValueError(
                 f"the source {name!r} refers to {other!r}, which names no id; add id: COLUMN to it"
@@ -333,7 +246,7 @@ class Sources(_Strict):
             ready = [
                 name
                 for name, source in self.sources.items()
-                if name not in done and (source.customer.of is None or source.customer.of in done)
+                if name not in done and set(source.refers_to()) <= set(done)
             ]
             if not ready:
                 circle = ", ".join(repr(name) for name in self.sources if name not in done)

@@ -47,7 +47,7 @@ def customers(staged: Sequence[StagedSource], events: ir.Table) -> ir.Table:
       customer_id  events
     0           a       2
     """
-    names = list(dict.fromkeys(name for item in staged for name in item.rule.attributes))
+    names = list(dict.fromkeys(name for item in staged for name in _columns(item)))
     taken = [name for name in names if name.casefold() in CONTRACTS["customers"]]
     if taken:
         raise CxError(f"the attribute {taken[0]!r} is a column that every customer has; rename it")
@@ -78,10 +78,15 @@ def _known(staged: Sequence[StagedSource], names: list[str]) -> ir.Table | None:
         names_customers = item.rule.id is not None and item.rule.customer.key is not None
         if rows is None or not (item.rule.attributes or names_customers):
             continue
+        columns = _columns(item)
         says = {
-            name: rows[name] if name in item.rule.attributes else ibis.null("string")
-            for name in names
+            name: rows[columns[name]] if name in columns else ibis.null("string") for name in names
         }
         rank = ibis.literal(place * 10**12) + rows.cx_file * 10**10 + rows.cx_row
         tables.append(rows.select(customer_id=rows.cx_customer, cx_rank=rank, **says))
     return reduce(ir.Table.union, tables) if tables else None
+
+
+def _columns(item: StagedSource) -> dict[str, str]:
+    """Columns of a source's attributes, by their names."""
+    return {attribute.name: attribute.column for attribute in item.rule.attributes}

@@ -8,6 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 from cxlib.ingest.config import EventRule
+from cxlib.ingest.money import amount_of, currency_of
 from cxlib.ingest.rules import as_number, described, meets
 from cxlib.ingest.sentiment import score_sentiment
 from cxlib.ingest.sources import StagedSource
@@ -83,6 +84,6 @@ def _facts(rows: ir.Table, rule: EventRule) -> dict[str, ir.Value]:
     sentiment: ir.Value = ibis.null("float64")
     if rule.score is not None:
         sentiment = score_sentiment(as_number(rows[rule.score.column]), rule.score.scale)
-    value = ibis.null("float64") if rule.value is None else as_number(rows[rule.value])
     owned = ibis.null("boolean") if rule.owned is None else ibis.literal(rule.owned)
-    return {**texts, "owned": owned, "sentiment": sentiment, "value": value}
+    money = {"value": amount_of(rows, rule), "currency": currency_of(rows, rule)}
+    return {**texts, "owned": owned, "sentiment": sentiment, **money}

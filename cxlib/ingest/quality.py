@@ -12,7 +12,7 @@ import pandas as pd
 
 from cxlib.errors import unknown_name
 from cxlib.ingest.config import Check, Member, Sources, TimeColumn
-from cxlib.ingest.rules import meets, parse_time
+from cxlib.ingest.rules import described, meets, parse_time
 from cxlib.ingest.sources import StagedSource
 
 __all__ = ["quality"]
@@ -92,7 +92,7 @@ def _finding(
 def _repeated_ids(item: StagedSource) -> list[_Finding]:
     if item.judged is None or item.rule.id is None:
         return []
-    rows = item.judged.filter(item.judged.cx_record.notnull())
+    rows = item.judged.filter(item.judged.cx_record.notnull(), ~item.judged.cx_left_out)
     same = ibis.window(group_by="cx_record", order_by=["cx_file", "cx_row"])
     numbered = rows.mutate(cx_copy=ibis.row_number().over(same))
     return [
@@ -134,8 +134,9 @@ def _empty_measures(item: StagedSource) -> list[_Finding]:
     findings = []
     for rule in item.rule.events:
         rows = item.rows.filter(meets(item.rows, rule.when))
-        for column in (rule.value, rule.score.column if rule.score else None):
-            if column is not None:
+        for measure in (rule.value, rule.score):
+            if measure is not None:
+                column = measure.column
                 empty = rows[column].strip().nullif("").isnull()
                 note = "an event without it counts everywhere but in that measure"
                 findings.append(
@@ -145,19 +146,26 @@ def _empty_measures(item: StagedSource) -> list[_Finding]:
 
 
 def _conflicts(staged: list[StagedSource]) -> list[_Finding]:
-    names = dict.fromkeys(name for item in staged for name in item.rule.attributes)
+    names = dict.fromkeys(a.name for item in staged for a in item.rule.attributes)
     findings = []
     for name in names:
-        known = [
-            item.rows.select("cx_customer", value=item.rows[name])
+        # Facts that say since when they hold may follow one another.
+        telling = [
+            (item, attribute)
             for item in staged
-            if item.rows is not None and name in item.rule.attributes
+            for attribute in item.rule.attributes
+            if attribute.name == name and item.rule.since(attribute) is None
+        ]
+        known = [
+            item.rows.select("cx_customer", value=described(item.rows, attribute))
+            for item, attribute in telling
+            if item.rows is not None
         ]
         if not known:
             continue
         stacked = reduce(ir.Table.union, known)
         customers = stacked.group_by("cx_customer").aggregate(values=stacked["value"].nunique())
-        sources = ", ".join(item.name for item in staged if name in item.rule.attributes)
+        sources = ", ".join(dict.fromkeys(item.name for item, _ in telling))
         findings.append(
             _finding(
                 f"{name} is the same in all records of a customer",

@@ -16,17 +16,14 @@ import pandas as pd
 
 from cxlib.engine.connect import read_text_table
 from cxlib.errors import CxError
-from cxlib.ingest.config import RESERVED, EventRule, FieldColumn, Source, Sources
-from cxlib.ingest.rules import as_number, described, meets, parse_time
-from cxlib.ingest.sentiment import SCALES
+from cxlib.ingest.config import Source, Sources
+from cxlib.ingest.judging import judge
+from cxlib.ingest.rows import borrow_columns, fill_columns, name_columns
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
 __all__ = ["StagedSource", "find_files", "hash_file", "stage_source"]
-
-EARLIEST, LATEST = "1900-01-01", "2100-01-01"
-"""Times outside these years are taken for mistakes."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +37,9 @@ class StagedSource:
     judged
         One row per readable record: the columns as text, ``cx_row``, ``cx_file``,
         ``cx_record`` (its id), ``cx_party`` (whose it is as far as this source knows),
-        ``cx_time_<k>`` for the k-th event rule, and ``cx_reason``, null where the row can be
-        used; after ``assign_customers`` also ``cx_customer``. None where no file could be read.
+        ``cx_time_<k>`` for the k-th event rule, ``cx_from_<k>`` for the k-th attribute that says
+        since when it holds, ``cx_left_out``, and ``cx_reason``, null where the row can be used;
+        after ``assign_customers`` also ``cx_customer``. None where no file could be read.
     rejects
         Tables of unusable records and files: ``source, file, row_number, rows, reason, record``.
     files
@@ -153,6 +151,8 @@ def stage_source(
     """
     rule = config.sources[name]
     paths = find_files(rule, exports)
+    if not paths and rule.optional:
+        return StagedSource(name, rule)
     if not paths:
         return StagedSource(name, rule, rejects=(_whole_file(name, rule.file, 0, "no such file"),))
     tables, rejects, files = [], [], []
@@ -169,8 +169,10 @@ def stage_source(
     for column in (column for table in tables for column in table.columns):
         columns.setdefault(column.casefold(), column)
     rows = reduce(ir.Table.union, [_with_columns(table, columns) for table in tables])
-    rows = _hide_personal(_keep_texts(rows, config, rule), config)
-    judgement = _judge(_with_party(rows, rule, staged), config, rule)
+    rows = fill_columns(rows, rule)
+    rows = _hide_personal(_keep_texts(rows, config, rule), config, rule)
+    rows = borrow_columns(rows, rule, staged)
+    judgement = judge(_with_party(rows, name, rule, staged), config, rule)
     judged = con.create_table(f"{name}_judged", judgement, temp=True)
     staged_source = StagedSource(name, rule, judged, tuple(rejects), tuple(files))
     rejected = _rejected_rows(judged, staged_source)
@@ -187,10 +189,11 @@ def _read_file(
         table, unreadable = read_text_table(con, path, f"{name}_{number}", delimiter=rule.delimiter)
     except CxError as error:
         return None, [_whole_file(name, path.name, 0, str(error))], 0
+    table = name_columns(table, rule)
     readable = int(table.count().to_pyarrow().as_py())
     rejects = []
     if len(unreadable):
-        if _names(table.columns) & _names(config.personal):
+        if _names(table.columns) & _names((*config.personal, *rule.personal)):
             # The text cannot be parted into fields, so what is personal in it cannot be hidden.
             unreadable = unreadable.assign(record=None)
         lines = ibis.memtable(unreadable.astype({"row_number": "int64"}))
@@ -252,7 +255,7 @@ def _names(columns: Iterable[str]) -> set[str]:
 
 def _keep_texts(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
     """Keep personal texts as ``cx_text_<k>`` beside their hash, until their sentiment is known."""
-    personal = _names(config.personal)
+    personal = _names((*config.personal, *rule.personal))
     texts = {
         f"cx_text_{number}": rows[event.text]
         for number, event in enumerate(rule.events)
@@ -261,9 +264,9 @@ def _keep_texts(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
     return rows.mutate(**texts)
 
 
-def _hide_personal(rows: ir.Table, config: Sources) -> ir.Table:
+def _hide_personal(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
     """Put a hash for every value of a personal column, equal for values that differ by case."""
-    personal = _names(config.personal)
+    personal = _names((*config.personal, *rule.personal))
     hashes = {
         name: ibis.literal("c_") + rows[name].strip().nullif("").lower().hexdigest("sha256")[:16]
         for name in rows.columns
@@ -272,121 +275,33 @@ def _hide_personal(rows: ir.Table, config: Sources) -> ir.Table:
     return rows.mutate(**hashes) if hashes else rows
 
 
-def _with_party(rows: ir.Table, rule: Source, staged: Mapping[str, StagedSource]) -> ir.Table:
+def _with_party(
+    rows: ir.Table, name: str, rule: Source, staged: Mapping[str, StagedSource]
+) -> ir.Table:
     """Add ``cx_record``, the row's own id, and ``cx_party``, whose it is; null where unknown."""
     # Numbers are padded, so that the order of the text is the order of the rows.
     number = (
         rows.cx_file.cast("string").lpad(4, "0") + "-" + rows.cx_row.cast("string").lpad(9, "0")
     )
     rows = rows.mutate(cx_record=rows[rule.id].strip().nullif("") if rule.id else number)
-    if rule.customer.key is not None:
-        return rows.mutate(cx_party=rows[rule.customer.key].strip().nullif(""))
-    register = staged[str(rule.customer.of)].rows
+    who = rule.customer
+    if who.key is not None:
+        key = rows[who.key].strip().nullif("")
+        if who.otherwise is not None:
+            other = rows[who.otherwise].strip().nullif("")
+            key = ibis.coalesce(key, ibis.literal(f"{name}:") + other)
+        return rows.mutate(cx_party=key)
+    register = staged[str(who.of)].rows
+    named = rows.mutate(cx_key=rows[str(who.column)].strip().nullif(""))
     if register is None:
-        return rows.mutate(cx_party=ibis.null("string"))
-    owners = register.select(cx_key="cx_record", cx_party="cx_party")
-    named = rows.mutate(cx_key=rows[str(rule.customer.column)].strip())
-    return named.left_join(owners, "cx_key").drop("cx_key", "cx_key_right")
-
-
-def _judge(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
-    """Add ``cx_time_<k>`` for the k-th event rule, and ``cx_reason``, null for a usable row."""
-    rows = rows.mutate(
-        **{
-            f"cx_time_{number}": parse_time(rows[event.time.column], event.time, config.timezone)
-            for number, event in enumerate(rule.events)
-        }
-    )
-    problems: dict[str, tuple[ir.BooleanValue, ir.StringValue]] = {}
-    found = [*_customer_problems(rows, rule), *_id_problems(rows, rule)]
-    for number, event in enumerate(rule.events):
-        applies = meets(rows, event.when)
-        for kind, wrong, said in _event_problems(rows, event, rows[f"cx_time_{number}"]):
-            found.append((kind, applies & wrong, said))
-    for kind, wrong, said in found:
-        # Two rules that read the same column find the same mistake once.
-        problems[kind] = (problems[kind][0] | wrong, said) if kind in problems else (wrong, said)
-    texts = [ibis.ifelse(wrong, said, ibis.null("string")) for wrong, said in problems.values()]
-    reason = ibis.array(texts).filter(lambda text: text.notnull()).join("; ").nullif("")
-    return rows.mutate(cx_reason=reason)
-
-
-_Problem = tuple[str, ir.BooleanValue, ir.StringValue]
-
-
-def _customer_problems(rows: ir.Table, rule: Source) -> list[_Problem]:
-    column = str(rule.customer.key or rule.customer.column)
-    value = rows[column].strip().nullif("")
-    empty = ibis.literal(f"no customer: the column {column!r} is empty")
-    problems = [("customer", value.isnull(), empty)]
-    if rule.customer.of is not None:
-        lost = (
-            ibis.literal("no customer: ") + _shown(value) + f" is not an id of {rule.customer.of}"
-        )
-        problems.append(("register", value.notnull() & rows.cx_party.isnull(), lost))
-    return problems
-
-
-def _id_problems(rows: ir.Table, rule: Source) -> list[_Problem]:
-    if rule.id is None:
-        return []
-    same = ibis.window(group_by="cx_record", order_by=["cx_file", "cx_row"])
-    first = rows.cx_row.first().over(same)
-    repeated = rows.cx_record.notnull() & (ibis.row_number().over(same) > 0)
-    said = (
-        ibis.literal(f"the {rule.id} ")
-        + _shown(rows.cx_record)
-        + " stood before, in row "
-        + first.cast("string")
-    )
-    empty = ibis.literal(f"no id: the column {rule.id!r} is empty")
-    return [("no id", rows.cx_record.isnull(), empty), ("repeated id", repeated, said)]
-
-
-def _event_problems(rows: ir.Table, event: EventRule, time: ir.TimestampValue) -> list[_Problem]:
-    column = event.time.column
-    text = rows[column].strip().nullif("")
-    unreadable = ibis.literal(f"unreadable time in {column!r}: ") + _shown(text)
-    far = ibis.literal(f"the time in {column!r} lies outside {EARLIEST} to {LATEST}: ")
-    inside = (time >= ibis.timestamp(EARLIEST)) & (time < ibis.timestamp(LATEST))
-    problems = [
-        (f"time {column}", text.notnull() & time.isnull(), unreadable),
-        (f"far {column}", time.notnull() & ~inside, far + _shown(text)),
-    ]
-    if not event.optional:
-        missing = ibis.literal(f"no time: the column {column!r} is empty")
-        problems.append((f"no time {column}", text.isnull(), missing))
-    if isinstance(event.touchpoint, FieldColumn):
-        named = described(rows, event.touchpoint)
-        unnamed = ibis.literal(f"no touchpoint for {event.touchpoint.column!r} = ")
-        said = unnamed + _shown(rows[event.touchpoint.column])
-        problems.append(("touchpoint", named.isnull() | named.isin(RESERVED), said))
-    for field, fact in event.fields().items():
-        if isinstance(fact, FieldColumn) and fact.other == "reject":
-            text = rows[fact.column].strip().nullif("")
-            said = ibis.literal(f"no {field} for {fact.column!r} = ") + _shown(text)
-            problems.append((field, text.notnull() & described(rows, fact).isnull(), said))
-    if event.value is not None:
-        problems.append(_number_problem(rows, event.value, None))
-    if event.score is not None:
-        problems.append(_number_problem(rows, event.score.column, event.score.scale))
-    return problems
-
-
-def _number_problem(rows: ir.Table, column: str, scale: str | None) -> _Problem:
-    text = rows[column].strip().nullif("")
-    number = as_number(rows[column])
-    wrong, meant = number.isnull(), "no number"
-    if scale is not None:
-        low, _, high = SCALES[scale]
-        wrong, meant = wrong | ~number.between(low, high), f"no {scale} score ({low:g} to {high:g})"
-    said = ibis.literal(f"{meant} in {column!r}: ") + _shown(text)
-    return (f"number {column}", text.notnull() & wrong, said)
-
-
-def _shown(value: ir.StringValue) -> ir.StringValue:
-    # Long fields would make the reason unreadable; the record holds them whole.
-    return ibis.literal("'") + value.fill_null("")[:60] + "'"
+        named = named.mutate(cx_party=ibis.null("string"))
+    else:
+        owners = register.select(cx_key="cx_record", cx_party="cx_party")
+        named = named.left_join(owners, "cx_key").drop("cx_key_right")
+    if who.unknown == "keep":
+        own = ibis.literal(f"{who.of}:") + named.cx_key
+        named = named.mutate(cx_party=ibis.coalesce(named.cx_party, own))
+    return named.drop("cx_key")
 
 
 def _rejected_rows(judged: ir.Table, staged: StagedSource) -> ir.Table:

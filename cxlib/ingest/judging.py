@@ -1,0 +1,170 @@
+"""Which rows of an export can be used: every mistake of the others in one line."""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+from cxlib.ingest.config import RESERVED, EventRule, FieldColumn, Source, Sources, TimeColumn
+from cxlib.ingest.money import currency_of
+from cxlib.ingest.rows import left_out
+from cxlib.ingest.rules import as_number, described, meets, parse_time
+from cxlib.ingest.sentiment import SCALES
+
+__all__ = ["judge"]
+
+EARLIEST, LATEST = "1900-01-01", "2100-01-01"
+"""Times outside these years are taken for mistakes."""
+
+
+def judge(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
+    """Rows with their times, and why one cannot be used.
+
+    Parameters
+    ----------
+    rows
+        Rows with ``cx_record``, ``cx_party``, ``cx_file`` and ``cx_row``.
+    config
+        The workspace's description.
+    rule
+        That of the source.
+
+    Returns
+    -------
+    ibis.expr.types.Table
+        As many rows, with ``cx_time_<k>`` for the k-th event rule, ``cx_from_<k>`` for the k-th
+        attribute that says since when it holds, ``cx_left_out``, and ``cx_reason``, null for a
+        usable row.
+    """
+    since = dict(enumerate(map(rule.since, rule.attributes)))
+    times = {f"cx_time_{number}": event.time for number, event in enumerate(rule.events)}
+    times |= {f"cx_from_{number}": column for number, column in since.items() if column}
+    out, said_of_it = left_out(rows, rule)
+    rows = rows.mutate(
+        cx_left_out=out,
+        **{
+            name: parse_time(rows[column.column], column, config.timezone)
+            for name, column in times.items()
+        },
+    )
+    problems: dict[str, tuple[ir.BooleanValue, ir.StringValue]] = {}
+    found = [*_customer_problems(rows, rule), *_id_problems(rows, rule)]
+    for name, column in times.items():
+        if name.startswith("cx_from_"):
+            found += _time_problems(rows, column, rows[name])
+    for number, event in enumerate(rule.events):
+        applies = meets(rows, event.when)
+        for kind, wrong, said in _event_problems(rows, event, rows[f"cx_time_{number}"]):
+            found.append((kind, applies & wrong, said))
+    for kind, wrong, said in found:
+        # Two rules that read the same column find the same mistake once.
+        problems[kind] = (problems[kind][0] | wrong, said) if kind in problems else (wrong, said)
+    texts = [ibis.ifelse(wrong, said, ibis.null("string")) for wrong, said in problems.values()]
+    reason = ibis.array(texts).filter(lambda text: text.notnull()).join("; ").nullif("")
+    return rows.mutate(cx_reason=ibis.ifelse(rows.cx_left_out, said_of_it, reason))
+
+
+_Problem = tuple[str, ir.BooleanValue, ir.StringValue]
+
+
+def _customer_problems(rows: ir.Table, rule: Source) -> list[_Problem]:
+    columns = [str(rule.customer.key or rule.customer.column), rule.customer.otherwise]
+    named = [column for column in columns if column is not None]
+    value = rows[named[0]].strip().nullif("")
+    nobody = value.isnull() if rule.customer.otherwise is None else rows.cx_party.isnull()
+    which = f"the column {named[0]!r} is empty"
+    if len(named) > 1:
+        which = f"the columns {named[0]!r} and {named[1]!r} are empty"
+    problems = [("customer", nobody, ibis.literal(f"no customer: {which}"))]
+    if rule.customer.of is not None:
+        lost = (
+            ibis.literal("no customer: ") + _shown(value) + f" is not an id of {rule.customer.of}"
+        )
+        problems.append(("register", value.notnull() & rows.cx_party.isnull(), lost))
+    return problems
+
+
+def _id_problems(rows: ir.Table, rule: Source) -> list[_Problem]:
+    if rule.id is None:
+        return []
+    same = ibis.window(group_by=["cx_record", "cx_left_out"], order_by=["cx_file", "cx_row"])
+    first = rows.cx_row.first().over(same)
+    repeated = rows.cx_record.notnull() & (ibis.row_number().over(same) > 0)
+    said = (
+        ibis.literal(f"the {rule.id} ")
+        + _shown(rows.cx_record)
+        + " stood before, in row "
+        + first.cast("string")
+    )
+    empty = ibis.literal(f"no id: the column {rule.id!r} is empty")
+    return [("no id", rows.cx_record.isnull(), empty), ("repeated id", repeated, said)]
+
+
+def _event_problems(rows: ir.Table, event: EventRule, time: ir.TimestampValue) -> list[_Problem]:
+    column = event.time.column
+    problems = _time_problems(rows, event.time, time)
+    if not event.optional:
+        missing = ibis.literal(f"no time: the column {column!r} is empty")
+        problems.append((f"no time {column}", _filled(rows[column]).isnull(), missing))
+    if isinstance(event.touchpoint, FieldColumn):
+        named = described(rows, event.touchpoint)
+        unnamed = ibis.literal(f"no touchpoint for {event.touchpoint.column!r} = ")
+        said = unnamed + _shown(rows[event.touchpoint.column])
+        problems.append(("touchpoint", named.isnull() | named.isin(RESERVED), said))
+    for field, fact in event.fields().items():
+        if isinstance(fact, FieldColumn) and fact.other == "reject":
+            text = rows[fact.column].strip().nullif("")
+            said = ibis.literal(f"no {field} for {fact.column!r} = ") + _shown(text)
+            problems.append((field, text.notnull() & described(rows, fact).isnull(), said))
+    if event.value is not None:
+        problems.append(_number_problem(rows, event.value.column, None))
+    if isinstance(event.currency, FieldColumn):
+        problems.append(_currency_problem(rows, event, event.currency.column))
+    if event.score is not None:
+        problems.append(_number_problem(rows, event.score.column, event.score.scale))
+    return problems
+
+
+def _time_problems(rows: ir.Table, column: TimeColumn, time: ir.TimestampValue) -> list[_Problem]:
+    name = column.column
+    text = _filled(rows[name])
+    unreadable = ibis.literal(f"unreadable time in {name!r}: ") + _shown(text)
+    far = ibis.literal(f"the time in {name!r} lies outside {EARLIEST} to {LATEST}: ")
+    inside = (time >= ibis.timestamp(EARLIEST)) & (time < ibis.timestamp(LATEST))
+    return [
+        (f"time {name}", text.notnull() & time.isnull(), unreadable),
+        (f"far {name}", time.notnull() & ~inside, far + _shown(text)),
+    ]
+
+
+def _currency_problem(rows: ir.Table, event: EventRule, column: str) -> _Problem:
+    text = _filled(rows[column])
+    wrong = text.notnull() & currency_of(rows, event).isnull()
+    if event.value is not None and event.value.minor_units:
+        # Nobody can tell what a cent is a hundredth of.
+        wrong = wrong | (text.isnull() & _filled(rows[event.value.column]).notnull())
+    return (
+        f"currency {column}",
+        wrong,
+        ibis.literal(f"no currency in {column!r}: ") + _shown(text),
+    )
+
+
+def _filled(text: ir.StringValue) -> ir.StringValue:
+    return text.strip().nullif("")
+
+
+def _number_problem(rows: ir.Table, column: str, scale: str | None) -> _Problem:
+    text = rows[column].strip().nullif("")
+    number = as_number(rows[column])
+    wrong, meant = number.isnull(), "no number"
+    if scale is not None:
+        low, _, high = SCALES[scale]
+        wrong, meant = wrong | ~number.between(low, high), f"no {scale} score ({low:g} to {high:g})"
+    said = ibis.literal(f"{meant} in {column!r}: ") + _shown(text)
+    return (f"number {column}", text.notnull() & wrong, said)
+
+
+def _shown(value: ir.StringValue) -> ir.StringValue:
+    # Long fields would make the reason unreadable; the record holds them whole.
+    return ibis.literal("'") + value.fill_null("")[:60] + "'"
