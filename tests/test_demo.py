@@ -431,6 +431,17 @@ def test_after_the_drift_more_tickets_are_handed_on(large: Path):
         assert abs(escalated - share) < 3 * np.sqrt(share * (1 - share) / n)
 
 
+def test_the_department_that_has_a_ticket_last_solves_it(large: Path):
+    tickets = export(large, "support_tickets").drop_duplicates("ticket_id").set_index("ticket_id")
+    moves = export(large, "support_ticket_moves").drop_duplicates("move_id").sort_values("move_id")
+    last = moves.groupby("ticket_id")["to_department"].last()
+    handed = tickets.index.isin(last.index)
+    # A few moves have lost the number of their ticket.
+    assert (tickets.loc[~handed, "department"] == "front_desk").mean() > 0.99
+    same = tickets.loc[handed, "department"] == last.reindex(tickets.index[handed])
+    assert same.mean() > 0.99
+
+
 def test_after_the_drift_self_service_solves_less(large: Path):
     views = export(large, "web_events")
     views = views[views["page"].isin(["help", "chatbot"]) & views["viewed_at"].str.endswith("Z")]

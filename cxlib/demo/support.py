@@ -51,10 +51,12 @@ _LONGEST = 3 * _LONGEST_WAIT + 36 * HOUR
 class Tickets:
     """Tickets that the window shows; times in seconds, NEVER where something did not happen.
 
+    ``moved`` has a row per handoff; ``route`` has the departments before and after each of them.
+
     Examples
     --------
     >>> one = np.array([0])
-    >>> Tickets(one, one, one, one, one, one, one, one, one, one, one).topic.tolist()
+    >>> Tickets(one, one, one, one, one, one, one, one, one, one, one, one).topic.tolist()
     [0]
     """
 
@@ -69,6 +71,7 @@ class Tickets:
     closed: Ints
     reopened: Ints
     moved: Ints
+    route: Ints
 
 
 def draw_tickets(chunk: Chunk) -> Tickets:
@@ -149,7 +152,14 @@ def _work_on(chunk: Chunk, rng: np.random.Generator, asked: dict[str, Any]) -> T
     )
     number = chunk.first_row("tickets", 60, size) + np.arange(size)
     times = {"moved": moved, "solved": solved_at, "closed": closed, "reopened": reopened}
-    return Tickets(**{**asked, **times}, number=number)
+    return Tickets(**{**asked, **times}, number=number, route=_route(rng, asked["topic"]))
+
+
+def _route(rng: np.random.Generator, topic: Ints) -> Ints:
+    """Front desk, and the three departments that a ticket would be handed to in turn."""
+    second = 1 + rng.integers(0, 2, topic.size)
+    first, third = _ROUTES[topic, 0], _ROUTES[topic, 3]
+    return np.stack([np.zeros_like(topic), first, _ROUTES[topic, second], third])
 
 
 def support_tickets(chunk: Chunk, tickets: Tickets) -> Export:
@@ -171,6 +181,9 @@ def support_tickets(chunk: Chunk, tickets: Tickets) -> Export:
     tv = rng.random(size) < 0.3
     solved = tickets.solved < NEVER
     state = np.select([solved, tickets.closed < NEVER], [0, 1], 2)
+    # Who has the ticket at the end solves it, and takes it up again where it is reopened.
+    handed = ((tickets.moved < NEVER) & chunk.seen(tickets.moved)).sum(axis=0)
+    department = np.take_along_axis(tickets.route, handed[None], axis=0)[0]
     columns = {
         "ticket_id": as_ids("T", tickets.number, 9),
         "requester_name": write_name(
@@ -182,6 +195,7 @@ def support_tickets(chunk: Chunk, tickets: Tickets) -> Export:
         "topic": pick(TOPICS, tickets.topic),
         "product": pick(("internet", "tv"), ((tickets.topic == 0) & tv).astype(int)),
         "opened_at": chunk.times(tickets.opened, style="z"),
+        "department": pick(DEPARTMENTS, department),
         "escalated": pick(("no", "yes"), (tickets.handoffs > 0).astype(int)),
         "status": pick(("solved", "closed", "open"), state),
         "closed_at": chunk.times(tickets.closed, style="z"),
@@ -208,15 +222,6 @@ def _ticket_text(rng: np.random.Generator, tickets: Tickets) -> pa.Array:
 def support_ticket_moves(chunk: Chunk, tickets: Tickets) -> Export:
     """Handoffs of tickets from one department to the next."""
     rng = chunk.stream("support_ticket_moves")
-    second = 1 + rng.integers(0, 2, tickets.life.size)
-    route = np.stack(
-        [
-            np.zeros_like(tickets.topic),
-            _ROUTES[tickets.topic, 0],
-            _ROUTES[tickets.topic, second],
-            _ROUTES[tickets.topic, 3],
-        ]
-    )
     ticket, hop = np.nonzero(((tickets.moved < NEVER) & chunk.seen(tickets.moved)).T)
     # The clock of one telephone system was a day behind for a while.
     behind = rng.random(ticket.size) < chunk.faults.clock_behind
@@ -225,8 +230,8 @@ def support_ticket_moves(chunk: Chunk, tickets: Tickets) -> Export:
     columns = {
         "move_id": as_ids("M", number, 9),
         "ticket_id": as_ids("T", tickets.number[ticket], 9),
-        "from_department": pick(DEPARTMENTS, route[hop, ticket]),
-        "to_department": pick(DEPARTMENTS, route[hop + 1, ticket]),
+        "from_department": pick(DEPARTMENTS, tickets.route[hop, ticket]),
+        "to_department": pick(DEPARTMENTS, tickets.route[hop + 1, ticket]),
         "moved_at": chunk.times(moved_at, style="z"),
     }
     return Export("support_ticket_moves", columns, chunk.lives.customer[tickets.life[ticket]])
