@@ -1,4 +1,4 @@
-"""Weights of Fine and Gray: those who ended otherwise stay at risk as long as they might be seen."""
+"""Weights of Fine and Gray: who ended otherwise stays at risk as long as they might be seen."""
 
 from __future__ import annotations
 
