@@ -21,9 +21,9 @@ from cxlib.engine.connect import create_named_table
 from cxlib.engine.store import Snapshot, find_snapshot, point_to, write_snapshot
 from cxlib.errors import CxError, unknown_name
 from cxlib.ingest.config import Sources, load_sources
-from cxlib.ingest.customers import customers
+from cxlib.ingest.customers import store_customers
 from cxlib.ingest.events import events_of
-from cxlib.ingest.identity import Identities, assign_customers, resolve_identities
+from cxlib.ingest.identity import assign_customers, resolve_identities
 from cxlib.ingest.money import currency_findings
 from cxlib.ingest.quality import COLUMNS, quality
 from cxlib.ingest.sentiment import add_text_sentiment
@@ -245,7 +245,7 @@ def _fill(
         begin, cut_off, findings = _write_events(con, config, staged, text_scorer)
         bar.update()
         bar.set_description("gather customers")
-        _write_customers(con, staged, who)
+        findings += store_customers(con, config, staged.values(), who)
         bar.update()
         bar.set_description("check quality")
         _write_accounts(con, config, staged, findings)
@@ -257,6 +257,7 @@ def _fill(
         "closes_after_seconds": None if silence is None else silence.total_seconds(),
         "inputs": inputs,
         "counts": _counts(con),
+        "single_view": config.single_view(),
     }
 
 
@@ -322,14 +323,6 @@ def _write_events(
     stored = create_named_table(con, "journeys", journeys, ["path"], names)
     check_contract(stored, "journeys")
     return begin, cut_off, findings
-
-
-def _write_customers(con: BaseBackend, staged: Mapping[str, StagedSource], who: Identities) -> None:
-    sources = list(staged.values())
-    everyone = customers(sources, con.table("events")).order_by("customer_id")
-    check_contract(con.create_table("customers", everyone), "customers")
-    con.create_table("identities", who.identities.order_by("source", "record_id"))
-    con.create_table("merges", who.merges.order_by(*who.merges.columns))
 
 
 def _write_accounts(

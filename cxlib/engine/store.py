@@ -89,8 +89,8 @@ class Snapshot:
         Parameters
         ----------
         name
-            ``events``, ``journeys``, ``customers``, ``identities``, ``merges``, ``sources``,
-            ``rejects`` or ``quality``.
+            ``events``, ``journeys``, ``customers``, ``identities``, ``merges``, ``facts``,
+            ``conflicts``, ``sources``, ``rejects`` or ``quality``.
 
         Returns
         -------

@@ -29,6 +29,7 @@ from cxlib.ingest.fields import (
     as_attribute,
     as_column,
 )
+from cxlib.ingest.meaning import Meaning, Survivorship
 from cxlib.tables import CONTRACTS
 
 __all__ = [
@@ -78,6 +79,16 @@ def _differ_by_more_than_case(kind: str, names: Iterable[str]) -> None:
         other = spelled.setdefault(name.casefold(), name)
         if other != name:
             raise ValueError(f"the {kind}s {other!r} and {name!r} differ by case only; rename one")
+
+
+def _every(named: Iterable[str | FieldColumn]) -> set[str] | None:
+    """Every touchpoint that can arise, or None where a column may hold any."""
+    names: set[str] = set()
+    for rule in named:
+        if isinstance(rule, FieldColumn) and rule.other == "keep":
+            return None
+        names |= {rule} if isinstance(rule, str) else set(rule.map.values())
+    return names
 
 
 class Source(Strict):
@@ -196,12 +207,13 @@ class Sources(Strict):
     personal: tuple[str, ...] = ()
     text: TextRule = TextRule()
     sources: dict[str, Source] = Field(min_length=1)
+    meaning: Meaning = Meaning()
+    survivorship: Survivorship = Survivorship()
     checks: tuple[Check, ...] = ()
 
     @model_validator(mode="after")
     def _names_exist(self) -> Sources:
         extras: list[str] = []
-        attributes: list[str] = []
         for name, source in self.sources.items():
             if not _NAME.fullmatch(name):
                 raise ValueError(f"the source {name!r} needs a name of letters, digits and _")
@@ -215,11 +227,10 @@ class Sources(Strict):
             for other in source.refers_to():
                 self._refers(name, other)
             extras += extra
-            attributes += (attribute.name for attribute in source.attributes)
         for kind, names in (
             ("source", self.sources),
             ("column", extras),
-            ("attribute", attributes),
+            ("attribute", self.attributes),
         ):
             _differ_by_more_than_case(kind, names)
         for check in self.checks:
@@ -228,6 +239,9 @@ class Sources(Strict):
             for member in members + order:
                 if member not in self.sources:
                     raise unknown_name("source", member, self.sources, f"for {check.name!r}")
+        named = [rule.touchpoint for source in self.sources.values() for rule in source.events]
+        self.survivorship.check(self.sources, self.attributes)
+        self.meaning.check(self.attributes, extras, _every(named))
         self.in_order()
         return self
 
@@ -253,6 +267,27 @@ class Sources(Strict):
                 raise ValueError(f"the sources {circle} refer to each other in a circle")
             done.extend(ready)
         return done
+
+    @property
+    def attributes(self) -> list[str]:
+        """Names of the attributes of all sources, once, in order."""
+        said = (item.name for source in self.sources.values() for item in source.attributes)
+        return list(dict.fromkeys(said))
+
+    @property
+    def registers(self) -> list[str]:
+        """Sources whose records are customers' own: they have an id and name their customer."""
+        return [name for name, source in self.sources.items() if source.id and source.customer.key]
+
+    def single_view(self) -> dict[str, Any]:
+        """What the single view must know of this file, as a snapshot keeps it."""
+        return {
+            "meaning": self.meaning.model_dump(mode="json"),
+            "survivorship": self.survivorship.model_dump(mode="json"),
+            "sources": list(self.sources),
+            "registers": self.registers,
+            "attributes": self.attributes,
+        }
 
     def window(self) -> tuple[datetime | None, datetime | None]:
         """Declared start and end of observation in naive UTC, each None where it is not given."""

@@ -1,36 +1,83 @@
-"""One row per customer: when they were seen, and what the exports say of them."""
+"""One row per customer: when they were seen, and what is believed of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import reduce
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
 
 from cxlib.errors import CxError
+from cxlib.ingest.config import Sources
+from cxlib.ingest.facts import conflicts_among, facts_of, ranked
+from cxlib.ingest.identity import Identities
+from cxlib.ingest.quality import conflict_findings
 from cxlib.ingest.sources import StagedSource
-from cxlib.tables import CONTRACTS
+from cxlib.tables import CONTRACTS, check_contract
 
-__all__ = ["customers"]
+if TYPE_CHECKING:
+    from ibis.backends import BaseBackend
+
+__all__ = ["believed", "customer_rows", "store_customers"]
 
 
-def customers(staged: Sequence[StagedSource], events: ir.Table) -> ir.Table:
+def store_customers(
+    con: BaseBackend, config: Sources, staged: Iterable[StagedSource], who: Identities
+) -> list[dict[str, object]]:
+    """Write who is who, what records say of them, where they differ, and what is believed.
+
+    Parameters
+    ----------
+    con
+        The connection that the snapshot is written through; it has the table ``events``.
+    config
+        The workspace's description.
+    staged
+        Its sources, whose rows know their customer.
+    who
+        What ``resolve_identities`` gives.
+
+    Returns
+    -------
+    list of dict
+        Findings for the ``quality`` table: attributes on which a customer's records differ.
+    """
+    known = con.create_table("identities", who.identities.order_by("source", "record_id"))
+    con.create_table("merges", who.merges.order_by(*who.merges.columns))
+    told = facts_of(staged).order_by("customer_id", "attribute", "source", "record_id")
+    facts = con.create_table("facts", told)
+    said = ranked(facts, config.survivorship, list(config.sources), config.registers)
+    differ = conflicts_among(said).order_by("customer_id", "attribute")
+    conflicts = con.create_table("conflicts", differ)
+    everyone = customer_rows(con.table("events"), known, said, config.attributes)
+    stored = con.create_table("customers", everyone.order_by("customer_id"))
+    check_contract(stored, "customers")
+    return conflict_findings(facts, conflicts, config.attributes)
+
+
+def customer_rows(
+    events: ir.Table, everyone: ir.Table, said: ir.Table, attributes: Sequence[str]
+) -> ir.Table:
     """Customers of all sources, with their attributes.
 
     Parameters
     ----------
-    staged
-        The workspace's sources, in the order of ``sources.yml``.
     events
         All events: at least ``customer_id`` and ``occurred_at``.
+    everyone
+        ``customer_id`` of those whom a record names, whether they have events or not.
+    said
+        What ``ranked`` gives.
+    attributes
+        Their names, in order.
 
     Returns
     -------
     ibis.expr.types.Table
-        One row per customer who has an event or a record: ``customer_id``, ``first_seen_at``,
-        ``last_seen_at`` (UTC; null without an event), ``events``, and a text column per attribute.
-        The first source that knows an attribute gives it, by its first record with a value.
+        One row per customer who has an event, a record or a fact: ``customer_id``,
+        ``first_seen_at``, ``last_seen_at`` (UTC; null without an event), ``events``, and a text
+        column per attribute.
 
     Raises
     ------
@@ -40,15 +87,17 @@ def customers(staged: Sequence[StagedSource], events: ir.Table) -> ir.Table:
     Examples
     --------
     >>> from datetime import datetime
+    >>> from cxlib.ingest.facts import FACTS
     >>> events = ibis.memtable(
     ...     {"customer_id": ["a", "a"], "occurred_at": [datetime(2024, 1, 1), datetime(2024, 3, 1)]}
     ... )
-    >>> customers([], events).select("customer_id", "events").to_pandas()
+    >>> said = ibis.memtable([], schema=ibis.schema({**FACTS, "cx_rank": "int64"}))
+    >>> rows = customer_rows(events, events.select("customer_id"), said, [])
+    >>> rows.select("customer_id", "events").to_pandas()
       customer_id  events
     0           a       2
     """
-    names = list(dict.fromkeys(name for item in staged for name in _columns(item)))
-    taken = [name for name in names if name.casefold() in CONTRACTS["customers"]]
+    taken = [name for name in attributes if name.casefold() in CONTRACTS["customers"]]
     if taken:
         raise CxError(f"the attribute {taken[0]!r} is a column that every customer has; rename it")
     seen = events.group_by("customer_id").aggregate(
@@ -56,37 +105,28 @@ def customers(staged: Sequence[StagedSource], events: ir.Table) -> ir.Table:
         last_seen_at=events.occurred_at.max(),
         events=events.count(),
     )
-    known = _known(staged, names)
-    if known is None:
-        return seen
-    facts = known.group_by("customer_id").aggregate(
-        **{name: known[name].argmin(known.cx_rank, where=known[name].notnull()) for name in names}
-    )
-    joined = seen.outer_join(facts, "customer_id")
-    everyone = joined.mutate(
-        customer_id=ibis.coalesce(joined.customer_id, joined.customer_id_right),
-        events=joined.events.fill_null(0),
-    )
-    return everyone.select(*CONTRACTS["customers"], *names)
+    named = [table.select("customer_id") for table in (events, everyone, said)]
+    people = ibis.union(*named, distinct=True)
+    rows = people.left_join(seen, "customer_id").drop("customer_id_right")
+    rows = rows.mutate(events=rows.events.fill_null(0))
+    if attributes:
+        facts = believed(said, attributes)
+        rows = rows.left_join(facts, "customer_id").drop("customer_id_right")
+    return rows.select(*CONTRACTS["customers"], *attributes)
 
 
-def _known(staged: Sequence[StagedSource], names: list[str]) -> ir.Table | None:
-    """What each record says of its customer; a smaller ``cx_rank`` counts more."""
-    tables = []
-    for place, item in enumerate(staged):
-        rows = item.rows
-        names_customers = item.rule.id is not None and item.rule.customer.key is not None
-        if rows is None or not (item.rule.attributes or names_customers):
-            continue
-        columns = _columns(item)
-        says = {
-            name: rows[columns[name]] if name in columns else ibis.null("string") for name in names
-        }
-        rank = ibis.literal(place * 10**12) + rows.cx_file * 10**10 + rows.cx_row
-        tables.append(rows.select(customer_id=rows.cx_customer, cx_rank=rank, **says))
-    return reduce(ir.Table.union, tables) if tables else None
+def believed(said: ir.Table, attributes: Sequence[str]) -> ir.Table:
+    """One row per customer of whom something is said, with a column per attribute.
 
-
-def _columns(item: StagedSource) -> dict[str, str]:
-    """Columns of a source's attributes, by their names."""
-    return {attribute.name: attribute.column for attribute in item.rule.attributes}
+    Examples
+    --------
+    >>> said = ibis.memtable({"customer_id": ["a", "a"], "attribute": ["plan", "plan"],
+    ...                       "value": ["pro", "basic"], "cx_rank": [0, 1]})
+    >>> believed(said, ["plan"]).to_pandas()
+      customer_id plan
+    0           a  pro
+    """
+    first = said.filter(said.cx_rank == 0)
+    # One of each is left: min only takes it out of its row.
+    columns = {name: first["value"].min(where=first.attribute == name) for name in attributes}
+    return first.group_by("customer_id").aggregate(**columns)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import reduce
 from itertools import combinations
 
 import ibis
@@ -12,10 +11,10 @@ import pandas as pd
 
 from cxlib.errors import unknown_name
 from cxlib.ingest.config import Check, Member, Sources, TimeColumn
-from cxlib.ingest.rules import described, meets, parse_time
+from cxlib.ingest.rules import meets, parse_time
 from cxlib.ingest.sources import StagedSource
 
-__all__ = ["quality"]
+__all__ = ["conflict_findings", "quality"]
 
 _EXAMPLES = 3
 _Finding = dict[str, object]
@@ -52,8 +51,8 @@ def quality(
     pandas.DataFrame
         One row per check and source: ``check``, ``source``, ``n`` (what was checked: usable rows,
         or customers), ``failing``, ``share`` (of n; missing where n is 0), ``examples`` (up to
-        three ids), ``note``. Built-in checks: repeated ids, times without a time of day,
-        attributes on which a customer's records differ.
+        three ids), ``note``. Built-in checks: repeated ids, times without a time of day, empty
+        measures.
 
     Raises
     ------
@@ -63,7 +62,6 @@ def quality(
     rows: list[_Finding] = []
     for item in staged.values():
         rows += [*_repeated_ids(item), *_without_time_of_day(item), *_empty_measures(item)]
-    rows += _conflicts(list(staged.values()))
     for check in config.checks:
         rows += _agreement(check, staged) if check.agree else _order(check, config, staged)
     rows += [dict(finding) for finding in further]
@@ -145,37 +143,39 @@ def _empty_measures(item: StagedSource) -> list[_Finding]:
     return [finding for finding in findings if finding["failing"]]
 
 
-def _conflicts(staged: list[StagedSource]) -> list[_Finding]:
-    names = dict.fromkeys(a.name for item in staged for a in item.rule.attributes)
+def conflict_findings(
+    facts: ir.Table, conflicts: ir.Table, attributes: Iterable[str]
+) -> list[_Finding]:
+    """Findings on attributes that differ between records: customers who have one, and who differ.
+
+    Parameters
+    ----------
+    facts, conflicts
+        The stored tables.
+    attributes
+        Names, in order.
+
+    Returns
+    -------
+    list of dict
+        One for each attribute that any customer has.
+    """
     findings = []
-    for name in names:
-        # Facts that say since when they hold may follow one another.
-        telling = [
-            (item, attribute)
-            for item in staged
-            for attribute in item.rule.attributes
-            if attribute.name == name and item.rule.since(attribute) is None
-        ]
-        known = [
-            item.rows.select("cx_customer", value=described(item.rows, attribute))
-            for item, attribute in telling
-            if item.rows is not None
-        ]
-        if not known:
-            continue
-        stacked = reduce(ir.Table.union, known)
-        customers = stacked.group_by("cx_customer").aggregate(values=stacked["value"].nunique())
-        sources = ", ".join(dict.fromkeys(item.name for item, _ in telling))
-        findings.append(
-            _finding(
-                f"{name} is the same in all records of a customer",
-                sources,
-                customers,
-                customers["values"] > 1,
-                "cx_customer",
-                "the first source that knows it gives it, by its first record",
-            )
+    for name in attributes:
+        said = facts.filter(facts.attribute == name)
+        differ = conflicts.filter(conflicts.attribute == name).select("customer_id", "rule")
+        customers = said.select("customer_id").distinct().left_join(differ, "customer_id")
+        rule = differ.rule.max().to_pyarrow().as_py()
+        sources = said.select("source").distinct().to_pyarrow()["source"].to_pylist()
+        finding = _finding(
+            f"{name} is the same in all records of a customer",
+            ", ".join(sorted(sources)),
+            customers,
+            customers.rule.notnull(),
+            "customer_id",
+            f"decided by the rule {rule}; the table conflicts has the values" if rule else "",
         )
+        findings += [finding] if finding["n"] else []
     return findings
 
 
