@@ -24,10 +24,11 @@ from cxlib.ingest.config import Sources, load_sources
 from cxlib.ingest.customers import store_customers
 from cxlib.ingest.events import events_of
 from cxlib.ingest.identity import assign_customers, resolve_identities
+from cxlib.ingest.inputs import Input, find_inputs, hash_file
 from cxlib.ingest.money import currency_findings
 from cxlib.ingest.quality import COLUMNS, quality
 from cxlib.ingest.sentiment import add_text_sentiment
-from cxlib.ingest.sources import StagedSource, find_files, hash_file, stage_source
+from cxlib.ingest.sources import StagedSource, stage_source
 from cxlib.ingest.texts import Scorer
 from cxlib.journeys.prepare import count_ahead, journey_table, prepare_events
 from cxlib.tables import END, OPEN, check_contract
@@ -158,7 +159,7 @@ def build_store(
     config = load_sources(description)
     if not folder.is_dir():
         raise CxError(f"there is no folder {folder.as_posix()!r}; put the exports there")
-    inputs = _inputs(config, folder)
+    inputs = find_inputs(config, folder)
     snapshot_id = _fingerprint(description, inputs, text_scorer)
     found = find_snapshot(workspace, snapshot_id)
     if found is not None:
@@ -166,7 +167,7 @@ def build_store(
         return BuildResult(found, reused=True)
     meta: dict[str, Any] = {"name": config.name, "cxlib_version": cxlib.__version__}
     with write_snapshot(workspace, snapshot_id, meta) as con:
-        meta |= _fill(con, config, folder, inputs, text_scorer, progress)
+        meta |= _fill(con, config, inputs, text_scorer, progress)
         meta["built_at"] = datetime.now(UTC).replace(microsecond=0).isoformat()
     built = find_snapshot(workspace, snapshot_id)
     if built is None:
@@ -174,26 +175,12 @@ def build_store(
     return BuildResult(built, reused=False)
 
 
-def _inputs(config: Sources, folder: Path) -> list[dict[str, Any]]:
-    return [
-        {
-            "source": name,
-            "file": path.relative_to(folder).as_posix(),
-            "sha256": hash_file(path),
-        }
-        for name, rule in config.sources.items()
-        for path in find_files(rule, folder)
-    ]
-
-
-def _fingerprint(
-    description: Path, inputs: list[dict[str, Any]], text_scorer: Scorer | None
-) -> str:
+def _fingerprint(description: Path, inputs: list[Input], text_scorer: Scorer | None) -> str:
     package = Path(cxlib.__file__).parent
     code = [
         package / "tables.py",
         package / "build.py",
-        *sorted((package / "engine").glob("*.py")),
+        *sorted((package / "engine").rglob("*.py")),
         *sorted((package / "ingest").rglob("*.py")),
         package / "journeys" / "prepare.py",
     ]
@@ -202,7 +189,7 @@ def _fingerprint(
         # The version alone would call a store current that other code built.
         "code": [hash_file(path) for path in code],
         "sources": hash_file(description),
-        "inputs": inputs,
+        "inputs": [item.as_meta() for item in inputs],
         "text_scorer": _named(text_scorer),
     }
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
@@ -223,8 +210,7 @@ def _named(text_scorer: Scorer | None) -> str:
 def _fill(
     con: BaseBackend,
     config: Sources,
-    folder: Path,
-    inputs: list[dict[str, Any]],
+    inputs: list[Input],
     text_scorer: Scorer | None,
     progress: bool,
 ) -> dict[str, Any]:
@@ -233,7 +219,8 @@ def _fill(
     with tqdm(total=len(config.sources) + 4, disable=not progress, unit="step") as bar:
         for name in config.in_order():
             bar.set_description(f"read {name}")
-            staged[name] = stage_source(con, config, name, folder, staged)
+            own = [item for item in inputs if item.source == name]
+            staged[name] = stage_source(con, config, name, own, staged)
             bar.update()
         staged = {name: staged[name] for name in config.sources}
         _check_personal(config, staged)
@@ -255,7 +242,7 @@ def _fill(
         "observed_from": None if begin is None else begin.isoformat(),
         "observed_until": cut_off.isoformat(),
         "closes_after_seconds": None if silence is None else silence.total_seconds(),
-        "inputs": inputs,
+        "inputs": [item.as_meta() for item in inputs],
         "counts": _counts(con),
         "single_view": config.single_view(),
     }

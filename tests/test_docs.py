@@ -113,6 +113,22 @@ def test_the_python_of_the_readme_runs_on_the_demo_company(demo_workspace: Path)
     exec(example.replace("data/demo", demo_workspace.as_posix()), {})
 
 
+YAML = [
+    pytest.param(block, id=f"{page.stem}-{number}")
+    for page in (PROJECT / "docs" / "ingest.md", PROJECT / "docs" / "sources.md")
+    for number, block in enumerate(code_blocks(page, "yaml"), start=1)
+    if block.startswith("name:")
+]
+
+
+@pytest.mark.parametrize("text", YAML)
+def test_the_descriptions_of_exports_in_the_documentation_load(tmp_path: Path, text: str) -> None:
+    from cxlib.ingest.config import load_sources
+
+    (tmp_path / "sources.yml").write_text(text, encoding="utf-8")
+    assert load_sources(tmp_path / "sources.yml").sources
+
+
 def test_every_make_target_is_listed_with_what_it_does() -> None:
     makefile = (PROJECT / "Makefile").read_text("utf-8")
     (phony,) = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from cxlib.descriptions import read_description
 from cxlib.errors import unknown_name
@@ -30,6 +30,7 @@ from cxlib.ingest.fields import (
     as_column,
 )
 from cxlib.ingest.meaning import Meaning, Survivorship
+from cxlib.ingest.places import Place
 from cxlib.tables import CONTRACTS
 
 __all__ = [
@@ -67,12 +68,6 @@ def _last_moment(value: Any) -> Any:
     return _moment(value, time.max)
 
 
-def _delimiter(value: str) -> str:
-    if len(value) != 1 or value in '"\r\n':
-        raise ValueError('write the one character between two fields in quotes, such as ";"')
-    return value
-
-
 def _differ_by_more_than_case(kind: str, names: Iterable[str]) -> None:
     spelled: dict[str, str] = {}
     for name in names:
@@ -91,12 +86,10 @@ def _every(named: Iterable[str | FieldColumn]) -> set[str] | None:
     return names
 
 
-class Source(Strict):
-    """One export: its file, whose rows they are, and the events that they stand for."""
+class Source(Place):
+    """One export: where its rows are, whose they are, and the events that they stand for."""
 
-    file: str = Field(min_length=1)
     optional: bool = False
-    delimiter: Annotated[str, AfterValidator(_delimiter)] | None = None
     aliases: dict[str, Values] = Field(default_factory=dict)
     may_lack: tuple[str, ...] = ()
     leave_out: Conditions = Field(default_factory=dict)
@@ -132,6 +125,15 @@ class Source(Strict):
         """Columns that the export must have."""
         borrowed = {name for item in self.borrow for name in item.columns}
         return self.columns_read() - borrowed - set(self.may_lack)
+
+    def columns_of_one_line(self) -> frozenset[str]:
+        """Columns that never hold a line break: keys, times and numbers."""
+        who = self.customer
+        own = {self.id, who.key, who.otherwise, who.column, self.journey}
+        for rule in self.events:
+            own |= {rule.time.column} | {part.column for part in (rule.value, rule.score) if part}
+        named = {str(name) for name in own - {None}}
+        return frozenset(named.union(*(self.aliases.get(name, ()) for name in named)))
 
 
 class TextRule(Strict):

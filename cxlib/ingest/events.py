@@ -60,7 +60,7 @@ def events_of(staged: StagedSource, extras: Iterable[str]) -> list[ir.Table]:
             "journey_id": journey,
             "occurred_at": rows[time],
             "touchpoint": described(rows, rule.touchpoint),
-            **_facts(rows, rule),
+            **_facts(rows, rule, staged.rule.decimal),
             "source": ibis.literal(staged.name),
             "cx_text": _text(rows, rule, number),
         }
@@ -79,11 +79,11 @@ def _text(rows: ir.Table, rule: EventRule, number: int) -> ir.StringValue:
     return text.strip().nullif("")
 
 
-def _facts(rows: ir.Table, rule: EventRule) -> dict[str, ir.Value]:
+def _facts(rows: ir.Table, rule: EventRule, decimal: str | None) -> dict[str, ir.Value]:
     texts = {name: described(rows, fact) for name, fact in rule.fields().items() if name != "owned"}
     sentiment: ir.Value = ibis.null("float64")
     if rule.score is not None:
-        sentiment = score_sentiment(as_number(rows[rule.score.column]), rule.score.scale)
+        sentiment = score_sentiment(as_number(rows[rule.score.column], decimal), rule.score.scale)
     owned = ibis.null("boolean") if rule.owned is None else ibis.literal(rule.owned)
-    money = {"value": amount_of(rows, rule), "currency": currency_of(rows, rule)}
+    money = {"value": amount_of(rows, rule, decimal), "currency": currency_of(rows, rule)}
     return {**texts, "owned": owned, "sentiment": sentiment, **money}

@@ -54,7 +54,7 @@ def judge(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
             found += _time_problems(rows, column, rows[name])
     for number, event in enumerate(rule.events):
         applies = meets(rows, event.when)
-        for kind, wrong, said in _event_problems(rows, event, rows[f"cx_time_{number}"]):
+        for kind, wrong, said in _event_problems(rows, event, number, rule.decimal):
             found.append((kind, applies & wrong, said))
     for kind, wrong, said in found:
         # Two rules that read the same column find the same mistake once.
@@ -100,9 +100,11 @@ def _id_problems(rows: ir.Table, rule: Source) -> list[_Problem]:
     return [("no id", rows.cx_record.isnull(), empty), ("repeated id", repeated, said)]
 
 
-def _event_problems(rows: ir.Table, event: EventRule, time: ir.TimestampValue) -> list[_Problem]:
+def _event_problems(
+    rows: ir.Table, event: EventRule, number: int, decimal: str | None
+) -> list[_Problem]:
     column = event.time.column
-    problems = _time_problems(rows, event.time, time)
+    problems = _time_problems(rows, event.time, rows[f"cx_time_{number}"])
     if not event.optional:
         missing = ibis.literal(f"no time: the column {column!r} is empty")
         problems.append((f"no time {column}", _filled(rows[column]).isnull(), missing))
@@ -117,11 +119,11 @@ def _event_problems(rows: ir.Table, event: EventRule, time: ir.TimestampValue) -
             said = ibis.literal(f"no {field} for {fact.column!r} = ") + _shown(text)
             problems.append((field, text.notnull() & described(rows, fact).isnull(), said))
     if event.value is not None:
-        problems.append(_number_problem(rows, event.value.column, None))
+        problems.append(_number_problem(rows, event.value.column, None, decimal))
     if isinstance(event.currency, FieldColumn):
         problems.append(_currency_problem(rows, event, event.currency.column))
     if event.score is not None:
-        problems.append(_number_problem(rows, event.score.column, event.score.scale))
+        problems.append(_number_problem(rows, event.score.column, event.score.scale, decimal))
     return problems
 
 
@@ -154,9 +156,11 @@ def _filled(text: ir.StringValue) -> ir.StringValue:
     return text.strip().nullif("")
 
 
-def _number_problem(rows: ir.Table, column: str, scale: str | None) -> _Problem:
+def _number_problem(
+    rows: ir.Table, column: str, scale: str | None, decimal: str | None
+) -> _Problem:
     text = rows[column].strip().nullif("")
-    number = as_number(rows[column])
+    number = as_number(rows[column], decimal)
     wrong, meant = number.isnull(), "no number"
     if scale is not None:
         low, _, high = SCALES[scale]

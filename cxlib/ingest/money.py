@@ -31,13 +31,14 @@ def currency_of(rows: ir.Table, rule: EventRule) -> ir.StringValue:
     return ibis.ifelse(text.re_search("^[A-Z]{3}$"), text, ibis.null("string"))
 
 
-def amount_of(rows: ir.Table, rule: EventRule) -> ir.FloatingValue:
+def amount_of(rows: ir.Table, rule: EventRule, decimal: str | None = None) -> ir.FloatingValue:
     """Value of an event in units of its currency; null where the row has none.
 
     Notes
     -----
     With ``minor_units`` the export counts cents: hundredths, thousandths or whole units, as ISO
-    4217 has it for the currency. With ``negative`` the sign is turned, as for a refund.
+    4217 has it for the currency. With ``negative`` the sign is turned, as for a refund. ``decimal``
+    is the declared sign before decimals.
 
     Examples
     --------
@@ -49,7 +50,7 @@ def amount_of(rows: ir.Table, rule: EventRule) -> ir.FloatingValue:
     """
     if rule.value is None:
         return ibis.null("float64")
-    amount = as_number(rows[rule.value.column])
+    amount = as_number(rows[rule.value.column], decimal)
     if rule.value.minor_units:
         currency = currency_of(rows, rule)
         digits = (currency.isin(_NO_CENTS), 1.0), (currency.isin(_THOUSANDTHS), 1000.0)

@@ -61,6 +61,7 @@ def quality(
     """
     rows: list[_Finding] = []
     for item in staged.values():
+        rows += [*_joined(item)]
         rows += [*_repeated_ids(item), *_without_time_of_day(item), *_empty_measures(item)]
     for check in config.checks:
         rows += _agreement(check, staged) if check.agree else _order(check, config, staged)
@@ -85,6 +86,21 @@ def _finding(
         "examples": ", ".join(shown),
         "note": note,
     }
+
+
+def _joined(item: StagedSource) -> list[_Finding]:
+    joined = [file for file in item.files if file.get("rows_joined")]
+    if not joined:
+        return []
+    finding: _Finding = {
+        "check": "each record stands on one line, or its breaks in quotes",
+        "source": item.name,
+        "n": sum(int(str(file["rows_read"])) for file in item.files),
+        "failing": sum(int(str(file["rows_joined"])) for file in joined),
+        "examples": ", ".join(str(file["file"]) for file in joined[:_EXAMPLES]),
+        "note": "records that a line break without quotes had split were put together",
+    }
+    return [finding]
 
 
 def _repeated_ids(item: StagedSource) -> list[_Finding]:

@@ -56,15 +56,38 @@ def meets(rows: ir.Table, conditions: Mapping[str, Iterable[str]]) -> ir.Boolean
     return met
 
 
-def as_number(text: ir.StringValue) -> ir.FloatingValue:
+_NUMBERS = {
+    ",": r"^[+-]?(?:\d{1,3}(?:[.'’ \x{a0}\x{202f}]\d{3})+|\d+)?(?:,\d+)?$",
+    ".": r"^[+-]?(?:\d{1,3}(?:[,'’ \x{a0}\x{202f}]\d{3})+|\d+)?(?:\.\d+)?$",
+}
+"""Numbers by their decimal sign, with or without signs between thousands."""
+
+
+def as_number(text: ir.StringValue, decimal: str | None = None) -> ir.FloatingValue:
     """Number that a text holds; null where it holds none, or one that is not finite.
+
+    Parameters
+    ----------
+    text
+        The number as text.
+    decimal
+        Its declared decimal sign, ``","`` or ``"."``: thousands may then be parted by the other
+        one, an apostrophe or a space. None: a point, and thousands are not parted.
 
     Examples
     --------
+    >>> rows = ibis.memtable({"text": ["1.234,50", "-1 000", "7", "1,2,3"]})
+    >>> as_number(rows.text, ",").to_pandas().tolist()
+    [1234.5, -1000.0, 7.0, nan]
     >>> as_number(ibis.memtable({"text": ["12.50", " 3 ", "n/a", "inf"]}).text).to_pandas().tolist()
     [12.5, 3.0, nan, nan]
     """
-    number = text.strip().try_cast("float64")
+    text = text.strip()
+    if decimal is not None:
+        fits = text.re_search(_NUMBERS[decimal])
+        plain = text.re_replace(r"[^0-9+\-" + decimal + "]", "").replace(",", ".")
+        text = ibis.ifelse(fits, plain, ibis.null("string"))
+    number = text.try_cast("float64")
     return ibis.ifelse(number.isinf() | number.isnan(), ibis.null("float64"), number)
 
 

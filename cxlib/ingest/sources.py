@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import glob
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from cxlib.engine.connect import read_text_table
+from cxlib.engine.files.options import FileRows
+from cxlib.engine.files.reading import read_file
 from cxlib.errors import CxError
 from cxlib.ingest.config import Source, Sources
+from cxlib.ingest.inputs import Input
 from cxlib.ingest.judging import judge
 from cxlib.ingest.rows import borrow_columns, fill_columns, name_columns
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
-__all__ = ["StagedSource", "find_files", "hash_file", "stage_source"]
+__all__ = ["StagedSource", "stage_source"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,8 @@ class StagedSource:
     rejects
         Tables of unusable records and files: ``source, file, row_number, rows, reason, record``.
     files
-        One dictionary per file: ``file``, ``rows_read``.
+        One dictionary per file: ``file``, ``rows_read``, ``rows_joined`` (those of them that a
+        line break had split).
 
     Examples
     --------
@@ -71,57 +71,11 @@ class StagedSource:
         return [name for name in known if not name.startswith("cx_")]
 
 
-def find_files(rule: Source, exports: Path) -> list[Path]:
-    """Files of a source, sorted by name.
-
-    Raises
-    ------
-    CxError
-        When the file lies outside the exports folder.
-
-    Examples
-    --------
-    >>> from cxlib.ingest.config import CustomerKey
-    >>> find_files(Source(file="none-*.csv", customer=CustomerKey(key="id")), Path("nowhere"))
-    []
-    """
-    if Path(rule.file).is_absolute() or ".." in Path(rule.file).parts:
-        raise CxError(f"the file {rule.file!r} lies outside the exports folder; move it there")
-    # A name with brackets may be a pattern, and is first of all a name.
-    literal = [rule.file] if (exports / rule.file).is_file() else []
-    found = (exports / name for name in literal or glob.glob(rule.file, root_dir=exports))
-    return sorted(path for path in found if path.is_file())
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal.
-
-    Raises
-    ------
-    CxError
-        When the file may not be read.
-
-    Examples
-    --------
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     path = Path(folder, "empty")
-    ...     path.touch()
-    ...     hash_file(path)[:8]
-    'e3b0c442'
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise CxError(f"the file {path.name!r} cannot be read: {error.strerror}") from error
-
-
 def stage_source(
     con: BaseBackend,
     config: Sources,
     name: str,
-    exports: Path,
+    inputs: Sequence[Input],
     staged: Mapping[str, StagedSource],
 ) -> StagedSource:
     """Rows of one export that can be used, and the others with their reasons.
@@ -134,8 +88,8 @@ def stage_source(
         The workspace's description.
     name
         Which source.
-    exports
-        Folder of the files.
+    inputs
+        What it is read from.
     staged
         The sources staged before, at least those that this one refers to.
 
@@ -150,15 +104,15 @@ def stage_source(
     missing or unreadable, a value or score that is no number or off its scale, or no touchpoint.
     """
     rule = config.sources[name]
-    paths = find_files(rule, exports)
-    if not paths and rule.optional:
+    if not inputs and rule.optional:
         return StagedSource(name, rule)
-    if not paths:
+    if not inputs:
         return StagedSource(name, rule, rejects=(_whole_file(name, rule.file, 0, "no such file"),))
     tables, rejects, files = [], [], []
-    for number, path in enumerate(paths):
-        table, bad, read = _read_file(con, config, name, path, number)
-        files.append({"file": path.relative_to(exports).as_posix(), "rows_read": read})
+    for number, item in enumerate(inputs):
+        table, bad, counts = _read_input(con, config, item, f"{name}_{number}")
+        item.check_unchanged()
+        files.append({"file": item.file, **counts})
         rejects.extend(bad)
         if table is not None:
             tables.append(table.mutate(cx_file=ibis.literal(number)))
@@ -179,41 +133,52 @@ def stage_source(
     return replace(staged_source, rejects=(*rejects, rejected))
 
 
-def _read_file(
-    con: BaseBackend, config: Sources, name: str, path: Path, number: int
-) -> tuple[ir.Table | None, list[ir.Table], int]:
-    rule = config.sources[name]
-    if path.stat().st_size == 0:
-        return None, [_whole_file(name, path.name, 0, "the file is empty")], 0
+def _read_input(
+    con: BaseBackend, config: Sources, item: Input, table_name: str
+) -> tuple[ir.Table | None, list[ir.Table], dict[str, int]]:
+    """Table of an input, None where it cannot be used; its rejects; rows read and joined."""
+    rule, nothing = config.sources[item.source], {"rows_read": 0, "rows_joined": 0}
     try:
-        table, unreadable = read_text_table(con, path, f"{name}_{number}", delimiter=rule.delimiter)
+        if item.problem is not None or item.path.stat().st_size == 0:
+            raise CxError(item.problem or "the file is empty")
+        options = rule.file_options(item.sheet, rule.columns_of_one_line())
+        read = read_file(con, item.path, table_name, options)
     except CxError as error:
-        return None, [_whole_file(name, path.name, 0, str(error))], 0
-    table = name_columns(table, rule)
-    readable = int(table.count().to_pyarrow().as_py())
-    rejects = []
-    if len(unreadable):
-        if _names(table.columns) & _names((*config.personal, *rule.personal)):
-            # The text cannot be parted into fields, so what is personal in it cannot be hidden.
-            unreadable = unreadable.assign(record=None)
-        lines = ibis.memtable(unreadable.astype({"row_number": "int64"}))
-        rejects.append(
-            lines.select(
-                source=ibis.literal(name),
-                file=ibis.literal(path.name),
-                row_number="row_number",
-                rows=ibis.literal(1, "int64"),
-                reason="reason",
-                record=lines.record.cast("string"),
-            )
-        )
-    missing = sorted(rule.columns_used() - set(table.columns))
+        item.check_unchanged()
+        return None, [_whole_file(item.source, item.file, 0, _without_name(error, item))], nothing
+    read = replace(read, table=name_columns(read.table, rule))
+    readable = int(read.table.count().to_pyarrow().as_py())
+    counts = {"rows_read": readable + len(read.unreadable), "rows_joined": read.joined}
+    rejects = [_unreadable(config, item, read)] if len(read.unreadable) else []
+    missing = sorted(rule.columns_used() - set(read.table.columns))
     if missing:
-        has = ", ".join(repr(column) for column in table.columns if column != "cx_row")
+        has = ", ".join(repr(column) for column in read.table.columns if column != "cx_row")
         reason = f"no column {', '.join(repr(column) for column in missing)} (it has {has})"
-        rejects.append(_whole_file(name, path.name, readable, reason))
-        return None, rejects, readable + len(unreadable)
-    return table, rejects, readable + len(unreadable)
+        rejects.append(_whole_file(item.source, item.file, readable, reason))
+        return None, rejects, counts
+    return read.table, rejects, counts
+
+
+def _unreadable(config: Sources, item: Input, read: FileRows) -> ir.Table:
+    frame = read.unreadable.astype({"row_number": "int64"})
+    if _names(read.table.columns) & _names(
+        (*config.personal, *config.sources[item.source].personal)
+    ):
+        # The text cannot be parted into fields, so what is personal in it cannot be hidden.
+        frame = frame.assign(record=None)
+    lines = ibis.memtable(frame)
+    return lines.select(
+        source=ibis.literal(item.source),
+        file=ibis.literal(item.file),
+        row_number="row_number",
+        rows=ibis.literal(1, "int64"),
+        reason="reason",
+        record=lines.record.cast("string"),
+    )
+
+
+def _without_name(error: CxError, item: Input) -> str:
+    return str(error).removeprefix(f"the file {item.path.name!r} ")
 
 
 def _whole_file(name: str, file: str, rows: int, reason: str) -> ir.Table:
@@ -223,7 +188,7 @@ def _whole_file(name: str, file: str, rows: int, reason: str) -> ir.Table:
             "file": [file],
             "row_number": pd.array([None], dtype="Int64"),
             "rows": [rows],
-            "reason": [f"{file}: {reason.removeprefix(f'the file {file!r} ')}"],
+            "reason": [f"{file}: {reason}"],
             "record": [None],
         }
     )
@@ -307,7 +272,7 @@ def _with_party(
 def _rejected_rows(judged: ir.Table, staged: StagedSource) -> ir.Table:
     bad = judged.filter(judged.cx_reason.notnull())
     columns = staged.columns
-    names = [Path(str(file["file"])).name for file in staged.files]
+    names = [str(file["file"]) for file in staged.files]
     return bad.select(
         source=ibis.literal(staged.name),
         file=ibis.cases(*((bad.cx_file == number, name) for number, name in enumerate(names))),

@@ -1,0 +1,182 @@
+"""What a build reads: every file of every source, with a hash of its content."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cxlib.engine.files.sheets import WORKBOOKS, find_sheets
+from cxlib.errors import CxError
+from cxlib.ingest.config import Source, Sources
+
+__all__ = ["Input", "find_files", "find_inputs", "hash_file"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One thing to read: a file, or a sheet of one.
+
+    Attributes
+    ----------
+    source
+        Name of its source.
+    file
+        What it is called in rejects: its place in the exports folder, and the sheet.
+    path
+        Where it is.
+    sha256
+        Hash of its content.
+    sheet
+        Name of the sheet of a workbook.
+    problem
+        Why it cannot be read, where that is known before.
+    stamp
+        Size and time of change, as they were before it was hashed.
+
+    Examples
+    --------
+    >>> Input("orders", "orders.csv", Path("exports/orders.csv"), "e3b0c442").as_meta()
+    {'source': 'orders', 'file': 'orders.csv', 'sha256': 'e3b0c442'}
+    """
+
+    source: str
+    file: str
+    path: Path
+    sha256: str
+    sheet: str | None = None
+    problem: str | None = None
+    stamp: tuple[int, int, int] | None = None
+
+    def as_meta(self) -> dict[str, str]:
+        """What a snapshot says of it."""
+        return {"source": self.source, "file": self.file, "sha256": self.sha256}
+
+    def check_unchanged(self) -> None:
+        """Raise where it is no longer what was hashed.
+
+        Raises
+        ------
+        CxError
+            When the file changed, or is gone.
+        """
+        if self.stamp is None:
+            return
+        if not self.path.is_file() or (
+            _stamp(self.path) != self.stamp and hash_file(self.path) != self.sha256
+        ):
+            raise CxError(
+                f"the file {self.path.name!r} changed while it was read; build again when "
+                "whatever writes it is done"
+            )
+
+
+def find_inputs(config: Sources, exports: Path) -> list[Input]:
+    """Files of all sources, source by source and sorted by name.
+
+    Parameters
+    ----------
+    config
+        The workspace's description.
+    exports
+        Folder of the exports.
+
+    Returns
+    -------
+    list of Input
+        A source whose file is not there has none.
+
+    Raises
+    ------
+    CxError
+        When a file lies outside the exports folder or may not be read.
+
+    Examples
+    --------
+    >>> rule = {"file": "orders.csv", "customer": {"key": "account"}}
+    >>> shop = Sources.model_validate({"name": "shop", "sources": {"orders": rule}})
+    >>> find_inputs(shop, Path("nowhere"))
+    []
+    """
+    return [
+        item
+        for name, rule in config.sources.items()
+        for path in find_files(rule, exports)
+        for item in _parts(name, rule, path, path.relative_to(exports).as_posix())
+    ]
+
+
+def find_files(rule: Source, exports: Path) -> list[Path]:
+    """Files of a source, sorted by name.
+
+    Raises
+    ------
+    CxError
+        When the file lies outside the exports folder, or is a link that leads out of it.
+
+    Examples
+    --------
+    >>> from cxlib.ingest.config import CustomerKey
+    >>> find_files(Source(file="none-*.csv", customer=CustomerKey(key="id")), Path("nowhere"))
+    []
+    """
+    if Path(rule.file).is_absolute() or ".." in Path(rule.file).parts:
+        raise CxError(f"the file {rule.file!r} lies outside the exports folder; move it there")
+    # A name with brackets may be a pattern, and is first of all a name.
+    literal = [rule.file] if (exports / rule.file).is_file() else []
+    names = literal or glob.glob(rule.file, root_dir=exports, recursive=True)
+    found = sorted(path for name in set(names) if (path := exports / name).is_file())
+    for path in found:
+        if not path.resolve().is_relative_to(exports.resolve()):
+            raise CxError(
+                f"the file {path.relative_to(exports).as_posix()!r} is a link that leads outside "
+                "the exports folder; put the file itself there"
+            )
+    return found
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises
+    ------
+    CxError
+        When the file may not be read.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "empty")
+    ...     path.touch()
+    ...     hash_file(path)[:8]
+    'e3b0c442'
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CxError(f"the file {path.name!r} cannot be read: {error.strerror}") from error
+
+
+def _parts(name: str, rule: Source, path: Path, file: str) -> Iterator[Input]:
+    stamp, digest = _stamp(path), hash_file(path)
+    if path.suffix.lower() not in WORKBOOKS or not path.stat().st_size:
+        yield Input(name, file, path, digest, stamp=stamp)
+        return
+    try:
+        sheets = find_sheets(path, rule.sheet)
+        for sheet in sheets:
+            label = file if len(sheets) == 1 else f"{file}: {sheet}"
+            yield Input(name, label, path, digest, sheet=sheet, stamp=stamp)
+        if not sheets:
+            yield Input(name, file, path, digest, problem="the file is empty", stamp=stamp)
+    except CxError as error:
+        yield Input(name, file, path, digest, problem=str(error), stamp=stamp)
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    said = path.stat()
+    return said.st_size, said.st_mtime_ns, said.st_ino
