@@ -5,6 +5,7 @@ Every figure carries a sentence for readers who cannot see it in
 """
 
 from cxlib.plot.bars import dropoff
+from cxlib.plot.calibrated import calibration
 from cxlib.plot.causes import cumulative_incidence
 from cxlib.plot.comparison import comparison
 from cxlib.plot.curves import survival
@@ -28,6 +29,7 @@ from cxlib.plot.terms import renewals
 from cxlib.plot.worth import value
 
 __all__ = [
+    "calibration",
     "cohorts",
     "common_paths",
     "comparison",

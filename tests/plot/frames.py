@@ -156,3 +156,22 @@ def value_frame(n: int = 200) -> pd.DataFrame:
         expected_purchases=1.0,
         probability_alive=0.8,
     )
+
+
+def calibration_frame() -> pd.DataFrame:
+    """Predicted and observed risks of three groups, the last of which is too small to show."""
+    return pd.DataFrame(
+        {
+            "group": [1, 2, 3],
+            "sample": "later",
+            "ahead_days": 90.0,
+            "n": [200, 210, 9],
+            "events": [10, 63, 4],
+            "predicted": [0.06, 0.25, 0.4],
+            "observed": [0.05, 0.3, 0.45],
+            "lower": [0.03, 0.24, 0.2],
+            "upper": [0.09, 0.37, 0.7],
+            "calibrated": [0.05, 0.29, 0.4],
+            "ici": 0.026,
+        }
+    )

@@ -1,12 +1,19 @@
-"""Charts of causes, hazard ratios, renewals and value."""
+"""Charts of calibration, causes, hazard ratios, renewals and value."""
 
 import pandas as pd
 import pytest
 
 from cxlib import CxError, plot
-from tests.plot.frames import incidence_frame, ratio_frame, renewal_frame, value_frame
+from tests.plot.frames import (
+    calibration_frame,
+    incidence_frame,
+    ratio_frame,
+    renewal_frame,
+    value_frame,
+)
 
 CHARTS = {
+    "calibration": lambda **options: plot.calibration(calibration_frame(), **options),
     "cumulative_incidence": lambda **options: plot.cumulative_incidence(
         incidence_frame(), **options
     ),
@@ -15,6 +22,7 @@ CHARTS = {
     "value": lambda **options: plot.value(value_frame(), **options),
 }
 FRAMES = {
+    "calibration": calibration_frame,
     "cumulative_incidence": incidence_frame,
     "hazard_ratios": ratio_frame,
     "renewals": renewal_frame,
@@ -63,6 +71,50 @@ def test_the_frame_is_not_changed_and_its_index_does_not_matter(chart):
 
 def together(parts):
     return pd.concat(parts, ignore_index=True)
+
+
+# Calibration
+
+
+def test_predictions_are_drawn_beside_what_happened_on_equal_axes():
+    figure = plot.calibration(calibration_frame())
+    equal, smooth, seen = figure.data
+    assert list(equal.x) == list(equal.y)
+    assert figure.layout.xaxis.range == figure.layout.yaxis.range
+    assert (list(smooth.y), list(seen.y)) == ([0.05, 0.29], [0.05, 0.3])
+    assert seen.y[1] + seen.error_y.array[1] == pytest.approx(0.37)
+    assert seen.y[1] - seen.error_y.arrayminus[1] == pytest.approx(0.24)
+
+
+def test_a_calibration_says_by_when_and_how_far_off():
+    figure = plot.calibration(calibration_frame())
+    text = figure.layout.meta["description"]
+    assert text.startswith(
+        "Observed by predicted risk within 90 days, of 410 customers in 2 groups"
+    )
+    assert text.endswith("On average predictions are off by 2.6 points (ICI).")
+    assert "outcomes after the data of the fit" in figure.layout.title.subtitle.text
+
+
+def test_in_sample_calibration_is_not_shown_as_a_validation():
+    figure = plot.calibration(calibration_frame().assign(sample="in-sample"))
+    assert "no validation" in figure.layout.title.subtitle.text
+    assert "no validation" in figure.layout.meta["description"]
+
+
+def test_a_group_in_which_nobody_ended_has_a_point_without_whiskers():
+    frame = calibration_frame()
+    frame.loc[0, ["observed", "lower", "upper"]] = [0.0, float("nan"), float("nan")]
+    figure = plot.calibration(frame)
+    assert (figure.data[2].y[0], figure.data[2].error_y.array[0]) == (0.0, 0.0)
+    assert "predicted 6.0%, observed 0.0%. Highest" in figure.layout.meta["description"]
+
+
+def test_one_calibration_at_a_time_with_its_time():
+    with pytest.raises(CxError, match="several calibrations"):
+        plot.calibration(together([calibration_frame(), calibration_frame()]))
+    with pytest.raises(CxError, match="needs one column ahead_<unit>"):
+        plot.calibration(calibration_frame().drop(columns="ahead_days"))
 
 
 # Causes
