@@ -30,7 +30,9 @@ from cxlib.ingest.quality import COLUMNS, quality
 from cxlib.ingest.sentiment import add_text_sentiment
 from cxlib.ingest.sources import StagedSource, stage_source
 from cxlib.ingest.texts import Scorer
+from cxlib.journeys.log import Journeys
 from cxlib.journeys.prepare import count_ahead, journey_table, prepare_events
+from cxlib.models.outcomes.stored import store_declared
 from cxlib.tables import END, OPEN, check_contract
 
 if TYPE_CHECKING:
@@ -183,6 +185,7 @@ def _fingerprint(description: Path, inputs: list[Input], text_scorer: Scorer | N
         *sorted((package / "engine").rglob("*.py")),
         *sorted((package / "ingest").rglob("*.py")),
         package / "journeys" / "prepare.py",
+        *sorted((package / "models" / "outcomes").glob("*.py")),
     ]
     content = {
         "version": cxlib.__version__,
@@ -231,18 +234,21 @@ def _fill(
         bar.set_description("order events")
         begin, cut_off, findings = _write_events(con, config, staged, text_scorer)
         bar.update()
+        silence = config.journeys.silence
+        log = Journeys(con.table("events"), con.table("journeys"), cut_off, silence, begin)
+        spells_of = store_declared(con, config.spells, log)
         bar.set_description("gather customers")
         findings += store_customers(con, config, staged.values(), who)
         bar.update()
         bar.set_description("check quality")
         _write_accounts(con, config, staged, findings)
         bar.update()
-    silence = config.journeys.silence
     return {
         "observed_from": None if begin is None else begin.isoformat(),
         "observed_until": cut_off.isoformat(),
         "closes_after_seconds": None if silence is None else silence.total_seconds(),
         "inputs": [item.as_meta() for item in inputs],
+        "spells": spells_of,
         "counts": _counts(con),
         "single_view": config.single_view(),
     }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -22,6 +22,7 @@ from cxlib.ingest.fields import (
     EventRule,
     FieldColumn,
     Span,
+    SpanText,
     Strict,
     TimeColumn,
     Values,
@@ -43,6 +44,7 @@ __all__ = [
     "Member",
     "Source",
     "Sources",
+    "SpellRule",
     "TimeColumn",
     "load_sources",
 ]
@@ -156,6 +158,30 @@ class JourneyRule(Strict):
         return self.split_after if self.closes_after is None else self.closes_after
 
 
+class ChurnDates(Strict):
+    """When a customer counts as gone, beside the events that say so."""
+
+    contract_end: str | None = None
+    silence: SpanText | None = None
+    activity: Values = ()
+    failed: Values = ()
+    settled: Values = ()
+    dunning: SpanText | None = None
+    grace: SpanText | None = None
+
+
+class SpellRule(Strict):
+    """Times at risk to work out once and store: what starts them, and what ends them."""
+
+    start: Values
+    end: dict[str, Values] | Values | None = None
+    cause: str | None = None
+    censor: dict[str, Values] = Field(default_factory=dict)
+    columns: Values = ()
+    rule: ChurnDates = ChurnDates()
+    zero: Literal["first_unit", "drop", "refuse"] = "first_unit"
+
+
 class Member(Strict):
     """Customers who have a row in a source, or one that meets a condition."""
 
@@ -208,6 +234,7 @@ class Sources(Strict):
     journeys: JourneyRule = JourneyRule()
     personal: tuple[str, ...] = ()
     text: TextRule = TextRule()
+    spells: dict[str, SpellRule] = Field(default_factory=dict)
     sources: dict[str, Source] = Field(min_length=1)
     meaning: Meaning = Meaning()
     survivorship: Survivorship = Survivorship()
@@ -229,8 +256,12 @@ class Sources(Strict):
             for other in source.refers_to():
                 self._refers(name, other)
             extras += extra
+        for name in self.spells:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"the spells {name!r} need a name of letters, digits and _")
         for kind, names in (
             ("source", self.sources),
+            ("spell", self.spells),
             ("column", extras),
             ("attribute", self.attributes),
         ):

@@ -31,6 +31,7 @@ __all__ = [
     "Money",
     "Score",
     "Span",
+    "SpanText",
     "Strict",
     "Text",
     "TimeColumn",
@@ -52,6 +53,11 @@ def _zone(name: str) -> str:
     if name not in known:
         raise unknown_name("time zone", name, known)
     return name
+
+
+def _span_text(value: Any) -> Any:
+    parse_span(value)
+    return value
 
 
 def _as_list(value: Any) -> Any:
@@ -85,6 +91,7 @@ def _as_names(value: Any) -> Any:
 
 Zone = Annotated[str, AfterValidator(_zone)]
 Span = Annotated[timedelta, BeforeValidator(parse_span)]
+SpanText = Annotated[str, BeforeValidator(_span_text)]
 Text = Annotated[str, BeforeValidator(_as_text)]
 Values = Annotated[tuple[Text, ...], BeforeValidator(_as_list)]
 Conditions = dict[str, Values]

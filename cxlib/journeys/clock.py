@@ -1,4 +1,4 @@
-"""The clock of spells: whole hours, days, weeks or calendar months since an origin."""
+"""The clock of spells: hours, days, weeks or calendar months since an origin."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 from cxlib.errors import unknown_name
 from cxlib.journeys.prepare import microseconds_between
 
-__all__ = ["UNITS", "check_unit", "moment", "units_between"]
+__all__ = ["UNITS", "check_unit", "exact_units", "moment", "units_between"]
 
 _MICROSECOND = timedelta(microseconds=1)
 _FIXED = {
@@ -105,3 +105,38 @@ def units_between(
     if up:
         return crossed + (within(later) > within(origin)).cast("int64")
     return crossed - (within(later) < within(origin)).cast("int64")
+
+
+def exact_units(later: ir.TimestampValue, origin: ir.TimestampValue, unit: str) -> ir.FloatingValue:
+    """Time from an origin to a moment, not rounded.
+
+    Parameters
+    ----------
+    later, origin
+        Moments, the second not after the first.
+    unit
+        "hours", "days", "weeks" or "months".
+
+    Returns
+    -------
+    ibis.expr.types.FloatingValue
+        float64. Months are those that are over, and the share of the next one: a month ends on the
+        day of the month of the origin, or on the last one where there is no such day.
+
+    Examples
+    --------
+    >>> origin = ibis.timestamp("2024-01-10 00:00:00")
+    >>> exact_units(ibis.timestamp("2024-03-26 12:00:00"), origin, "months").to_pandas()
+    2.532258064516129
+    """
+    if unit != "months":
+        return microseconds_between(later, origin) / _FIXED[unit]
+    crossed = (later.year().cast("int64") - origin.year().cast("int64")) * 12
+    crossed = crossed + later.month().cast("int64") - origin.month().cast("int64")
+
+    def after(months: ir.IntegerValue) -> ir.TimestampValue:
+        return origin + months.as_interval("M")
+
+    over = crossed - (after(crossed) > later).cast("int64")
+    begin = after(over)
+    return over + microseconds_between(later, begin) / microseconds_between(after(over + 1), begin)

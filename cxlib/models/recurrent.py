@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 import ibis
@@ -16,14 +16,13 @@ from scipy import special
 
 from cxlib.errors import CxError, CxWarning, unknown_name
 from cxlib.intervals import check_confidence
+from cxlib.journeys.clock import check_unit, exact_units, moment, units_between
 from cxlib.journeys.log import as_list
-from cxlib.journeys.prepare import microseconds_between
 
 __all__ = ["mean_cumulative", "recurrent_rows", "return_times"]
 
 Array = NDArray[Any]
 
-_UNITS = {"hours": timedelta(hours=1), "days": timedelta(days=1), "weeks": timedelta(weeks=1)}
 _MOST_ROWS = 5_000_000
 _CELLS = 4_000_000
 """Customers times event times that are held at once."""
@@ -242,7 +241,8 @@ def recurrent_rows(
     clock
         "total": time since the customer's first start. "gap": time since the last event.
     unit
-        "hours", "days" or "weeks"; times are exact, and not rounded.
+        "hours", "days", "weeks" or "months"; times are exact, and not rounded: of a month that is
+        not over since the origin, the share that is.
     columns
         Columns of the spells to carry along.
     most
@@ -299,8 +299,7 @@ def recurrent_rows(
     1           a       2         2.0            7.0   True
     2           a       3         7.0           30.0  False
     """
-    if unit not in _UNITS:
-        raise unknown_name("unit", unit, _UNITS)
+    check_unit(unit)
     if clock not in ("total", "gap"):
         raise unknown_name("clock", clock, ["gap", "total"])
     if most is not None and most < 1:
@@ -316,15 +315,14 @@ def recurrent_rows(
             _first=table.origin.min().over(own), _least=table.spell.min().over(own)
         )
         origin = table._first
-    size = _UNITS[unit] / timedelta(microseconds=1)
     number = table.spell if most is None else ibis.least(table.spell, most)
     chosen = table.select(
         "customer_id",
         *[name for name in carried if name != "customer_id"],
         _least=table._least if clock == "total" else table.spell,
         number=number.cast("int64"),
-        entry=microseconds_between(table.entered_at, origin) / size,
-        duration=microseconds_between(table.exited_at, origin) / size,
+        entry=exact_units(table.entered_at, origin, unit),
+        duration=exact_units(table.exited_at, origin, unit),
         event=table.event,
         cause=table.cause,
         _spell=table.spell,
@@ -369,7 +367,7 @@ def return_times(
     by
         Columns of the spells to count apart, such as "cause" (why they had left).
     unit
-        "hours", "days" or "weeks".
+        "hours", "days", "weeks" or "months".
 
     Returns
     -------
@@ -404,8 +402,7 @@ def return_times(
     0              5  False  1
     1             10   True  1
     """
-    if unit not in _UNITS:
-        raise unknown_name("unit", unit, _UNITS)
+    check_unit(unit)
     table, keys = spells.table, as_list(by)
     for name in keys:
         if name not in table.columns:
@@ -413,11 +410,8 @@ def return_times(
     order = ibis.window(group_by="customer_id", order_by="spell")
     table = table.mutate(_again=table.origin.lead().over(order))
     table = table.filter(table.event)
-    size = _UNITS[unit] // timedelta(microseconds=1)
-    until = ibis.literal(spells.observed_until, type="timestamp")
-    seen = (microseconds_between(until, table.exited_at) / size).floor().cast("int64")
-    away = microseconds_between(table._again, table.exited_at)
-    back = ibis.greatest(((away + (size - 1)) / size).floor().cast("int64"), 1)
+    seen = units_between(moment(spells.observed_until), table.exited_at, unit, up=False)
+    back = ibis.greatest(units_between(table._again, table.exited_at, unit, up=True), 1)
     returned = (table._again.notnull() & (back <= seen)).fill_null(False)
     found = table.mutate(_duration=ibis.ifelse(returned, back, seen), _event=returned)
     counted = found.group_by([*keys, "_duration", "_event"]).aggregate(n=found.count())

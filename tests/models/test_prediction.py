@@ -251,6 +251,8 @@ def test_a_true_model_is_calibrated_and_a_wrong_one_is_seen_not_to_be():
     )
     assert inside.all()
     assert found["n"].sum() == 20_000
+    assert found["ici"].tolist() == pytest.approx([right["ici"][0]] * len(found))
+    assert found["ahead_months"].unique().tolist() == [6]
     assert found["predicted"].is_monotonic_increasing
 
 
@@ -325,10 +327,20 @@ def test_customers_of_a_date_are_followed_from_it(con):
         followed_after(found, "2024-01-14")
     with pytest.raises(CxError, match="nobody was there on 2023-01-01"):
         followed_after(found, "2023-01-01")
-    with pytest.raises(CxError, match="no unit 'months'"):
-        followed_after(found, "2024-01-06", unit="months")
+    with pytest.raises(CxError, match="no unit 'month'; did you mean 'months'"):
+        followed_after(found, "2024-01-06", unit="month")
     with pytest.raises(CxError, match="no column 'plan' in the spells"):
         followed_after(found, "2024-01-06", columns="plan")
+
+
+def test_customers_may_be_followed_in_months(con):
+    # Joined on 1 January, cut on 16 February; one left on 16 March, one an hour later.
+    paths = {"a": "join@0 leave@1800", "b": "join@0 leave@1801", "c": "join@800"}
+    log = log_of(con, paths, observed_until="2024-05-01")
+    found = spells(log, start="join", end="leave", window_start=None)
+    counted = followed_after(found, "2024-02-16", unit="months").drop(columns="as_of")
+    assert counted.columns.tolist() == ["age_months", "duration_months", "event", "n"]
+    assert counted.to_numpy().tolist() == [[0, 2, False, 1], [1, 1, True, 1], [1, 2, True, 1]]
 
 
 def test_the_whole_way_from_a_log_to_a_validation(con):

@@ -128,6 +128,23 @@ def test_stretches_are_counted_from_the_start_or_from_the_last_event(con):
     assert list(zip(c["entry_days"], c["duration_days"], strict=True)) == [(0, 1), (3, 4)]
 
 
+def test_months_are_those_of_the_calendar_and_the_share_of_the_next(con):
+    # 1 February, the middle of its 29 days, and 1 March.
+    paths = {"a": "join@0 ticket@744 ticket@1092"}
+    log = log_of(con, paths, observed_until="2024-03-01")
+    found = spells(log, start=["join", "ticket"], end="ticket", window_start=None)
+    rows = recurrent_rows(found, unit="months")
+    assert rows["entry_months"].tolist() == [0, 1, 1.5]
+    assert rows["duration_months"].tolist() == [1, 1.5, 2]
+
+
+def test_a_month_from_a_day_that_others_lack_ends_on_their_last(con):
+    # From 31 January: 29 February is a month later, 31 March two.
+    log = log_of(con, {"a": "join@720 ticket@1416 ticket@2160"}, observed_until="2024-04-30")
+    found = spells(log, start=["join", "ticket"], end="ticket", window_start=None)
+    assert recurrent_rows(found, unit="months")["duration_months"].tolist() == [1, 2, 3]
+
+
 def test_two_events_at_one_time_leave_a_stretch_without_length(con):
     with pytest.warns(CxWarning, match=r"1 of 3 stretches have no length"):
         recurrent_rows(tickets(con, {"a": "join@0 ticket@24", "b": "join@240"}))
@@ -172,7 +189,7 @@ def test_an_unknown_origin_is_refused(con):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"unit": "months"}, "no unit 'months'"),
+        ({"unit": "month"}, "no unit 'month'; did you mean 'months'"),
         ({"clock": "totl"}, "no clock 'totl'; did you mean 'total'"),
         ({"columns": "plam"}, "no column 'plam' in the spells"),
         ({"most": 0}, "most is 0"),
@@ -193,6 +210,14 @@ def test_times_to_return_are_censored_at_the_cut_off(con):
     assert rows == [(1, True, 1), (2, True, 1), (5, False, 1), (6, False, 1), (7, False, 1)]
     back = 1 - survival_curves(return_times(found))["survival"].iloc[-1]
     assert back == pytest.approx(2 / 5)
+
+
+def test_returns_may_be_counted_in_months(con):
+    # Gone on 2 January; back on 2 February, and a day later.
+    paths = {"a": "join@0 leave@24 join@768", "b": "join@0 leave@24 join@792", "c": "join leave@24"}
+    log = log_of(con, paths, observed_until="2024-04-01")
+    counted = return_times(spells(log, start="join", end="leave", window_start=None), unit="months")
+    assert counted.to_numpy().tolist() == [[1, True, 1], [2, False, 1], [2, True, 1]]
 
 
 def test_where_nobody_left_nobody_comes_back(con):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import ibis
@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
+from cxlib.journeys.clock import check_unit, moment, units_between
 from cxlib.journeys.log import NO_GROUP, as_list
-from cxlib.models.outcomes.clock import check_unit, moment, units_between
 from cxlib.models.outcomes.episodes import Spells
 from cxlib.models.outcomes.histories import GOES_ON, History, split_at_changes
 from cxlib.models.outcomes.rules import ADMINISTRATIVE
@@ -264,7 +264,7 @@ def _counted(
     lead = timedelta(0) if lead_time is None else parse_span(lead_time)
     if lead and not time_varying:
         raise CxError("lead_time belongs to time_varying=, and there are no such covariates")
-    rows = _whole_units(spells.table, unit, spells.observed_until)
+    rows = _whole_units(spells, unit)
     rows = rows.mutate(
         cause=_grouped(rows.cause, causes),
         n=ibis.literal(1, type="int64"),
@@ -282,18 +282,24 @@ def _counted(
     return counted.filter(counted.n != 0) if time_varying else counted
 
 
-def _whole_units(table: ir.Table, unit: str, observed_until: datetime) -> ir.Table:
+def _whole_units(spells: Spells, unit: str) -> ir.Table:
     """Entry and duration in whole units; ends in a unit that was not over are censored."""
-    seen = units_between(moment(observed_until), table.origin, unit, up=False)
+    table = spells.table
+    seen = units_between(moment(spells.observed_until), table.origin, unit, up=False)
     ended = ibis.greatest(units_between(table.exited_at, table.origin, unit, up=True), 1)
     stopped = units_between(table.exited_at, table.origin, unit, up=False)
     event = table.event & (ended <= seen)
     rows = table.mutate(
-        entry=units_between(table.entered_at, table.origin, unit, up=True),
+        entry=ibis.literal(0, type="int64"),
         duration=ibis.ifelse(event, ended, ibis.least(stopped, seen)),
         event=event,
         cause=ibis.ifelse(table.event & ~event, ADMINISTRATIVE, table.cause),
     )
+    if spells.window_start is None:
+        return rows
+    late = table.entered_at > table.origin
+    entered = units_between(table.entered_at, table.origin, unit, up=True)
+    rows = rows.mutate(entry=ibis.ifelse(late, entered, 0))
     # Who entered at the origin is kept, though not seen for a whole unit: part of n at time 0.
     return rows.filter((rows.entry < rows.duration) | (rows.entry == 0))
 

@@ -13,9 +13,9 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
-from cxlib.journeys.log import Journeys, as_list, check_touchpoints
+from cxlib.journeys.clock import moment
+from cxlib.journeys.log import Journeys, as_list, check_touchpoints, is_among
 from cxlib.journeys.prepare import microseconds_between
-from cxlib.models.outcomes.clock import moment
 from cxlib.models.outcomes.rules import ADMINISTRATIVE, ChurnRule, read_ends
 from cxlib.spans import parse_moment
 
@@ -163,16 +163,16 @@ def spells(
     _check_columns(log.events, carried, window)
     ends, names = read_ends(log, starts, end, cause, dict(censor or {}), rule, until)
     begins = log.events.filter(
-        log.events.touchpoint.isin(starts) & (log.events.occurred_at <= moment(until))
+        is_among(log.events.touchpoint, starts) & (log.events.occurred_at <= moment(until))
     )
-    moments = _moments(begins, ends, [name for name in starts if name in names])
-    found = _paired(moments)
+    both = [name for name in starts if name in names]
+    if both or rule.is_delayed or rule.is_counted:
+        found = _in_order(begins, ends, both, carried)
+    else:
+        found = _in_order_where_needed(begins, ends, carried)
     table = _placed(found, window, until).mutate(churn_rule=ibis.literal(str(rule)))
     table = table.filter(table.exited_at > table.origin) if zero == "drop" else table
-    facts = begins.select(_start_id=begins.event_id, **{name: begins[name] for name in carried})
-    if carried:
-        table = table.join(facts, "_start_id")
-        _check_known(table, carried)
+    _check_known(table, carried)
     result = Spells(table.select(*_OWN, *carried), until, window, str(rule))
     if zero == "refuse":
         _refuse_zero(result.table)
@@ -264,6 +264,55 @@ def _check_known(table: ir.Table, carried: list[str]) -> None:
             )
 
 
+def _in_order(begins: ir.Table, ends: ir.Table, both: list[str], carried: list[str]) -> ir.Table:
+    """Spells of customers whose starts and ends are put in order, with facts of the start."""
+    found = _paired(_moments(begins, ends, both))
+    if not carried:
+        return found.drop("_start_id")
+    facts = begins.select(_start_id=begins.event_id, **{name: begins[name] for name in carried})
+    return found.join(facts, "_start_id").drop("_start_id")
+
+
+def _in_order_where_needed(begins: ir.Table, ends: ir.Table, carried: list[str]) -> ir.Table:
+    """The same, in a tenth of the time: who starts once and ends once needs no order."""
+    several = [
+        rows.group_by("customer_id").aggregate(_n=rows.count()).filter(lambda t: t._n > 1)
+        for rows in (begins, ends)
+    ]
+    # Read by four parts of the query, each of which would count again.
+    several_times = ibis.union(*(rows.select("customer_id") for rows in several)).cache()
+    first = begins.anti_join(several_times, "customer_id")
+    last = ends.anti_join(several_times, "customer_id")
+    last = last.select(_customer="customer_id", _at="at", _cause="cause", _event="event")
+    met = first.left_join(last, first.customer_id == last._customer)
+    # What ends nothing, because it comes before the start.
+    later = (met._at >= met.occurred_at).fill_null(False)
+    once = met.select(
+        "customer_id",
+        origin=met.occurred_at,
+        _end_at=ibis.ifelse(later, met._at, ibis.null("timestamp")),
+        _cause=ibis.ifelse(later, met._cause, ibis.null("string")),
+        _event=later & met._event.fill_null(False),
+        spell=ibis.literal(1, type="int64"),
+        **{name: met[name] for name in carried},
+    )
+    often = _in_order(
+        begins.semi_join(several_times, "customer_id"),
+        ends.semi_join(several_times, "customer_id"),
+        [],
+        carried,
+    )
+    types = {
+        **dict.fromkeys(("customer_id", "_cause"), "string"),
+        **dict.fromkeys(("origin", "_end_at"), "timestamp"),
+        "_event": "boolean",
+        "spell": "int64",
+        **{name: begins[name].type().copy(nullable=True) for name in carried},
+    }
+    # A union wants equal types, in which engines name precision and what is never null.
+    return ibis.union(*(part.select(*types).cast(types) for part in (once, often)))
+
+
 def _moments(begins: ir.Table, ends: ir.Table, both: list[str]) -> ir.Table:
     """One row per customer and time at which something starts or may end."""
     missing = ibis.null("string")
@@ -335,7 +384,7 @@ def _paired(moments: ir.Table) -> ir.Table:
     )
     found = found.filter(found._begins)
     number = ibis.row_number().over(ibis.window(group_by="customer_id", order_by="origin"))
-    return found.mutate(spell=(number + 1).cast("int64"))
+    return found.mutate(spell=(number + 1).cast("int64")).drop("_begins")
 
 
 def _placed(found: ir.Table, window: datetime | None, until: datetime) -> ir.Table:

@@ -11,8 +11,8 @@ import ibis
 import ibis.expr.types as ir
 
 from cxlib.errors import CxError, unknown_name
+from cxlib.journeys.clock import units_between
 from cxlib.journeys.log import NO_GROUP, Journeys, check_touchpoints
-from cxlib.models.outcomes.clock import units_between
 from cxlib.spans import parse_span
 
 __all__ = ["GOES_ON", "History", "covariate_history"]

@@ -11,9 +11,9 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
+from cxlib.journeys.clock import moment
 from cxlib.journeys.log import as_list
 from cxlib.journeys.prepare import microseconds_between
-from cxlib.models.outcomes.clock import moment
 from cxlib.models.outcomes.episodes import Spells
 from cxlib.models.outcomes.rules import ADMINISTRATIVE
 from cxlib.spans import parse_moment, parse_span

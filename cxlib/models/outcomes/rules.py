@@ -10,9 +10,9 @@ import ibis
 import ibis.expr.types as ir
 
 from cxlib.errors import CxError, unknown_name
-from cxlib.journeys.log import Journeys, as_list, check_touchpoints
+from cxlib.journeys.clock import moment
+from cxlib.journeys.log import Journeys, as_list, check_touchpoints, is_among
 from cxlib.journeys.prepare import microseconds_between
-from cxlib.models.outcomes.clock import moment
 from cxlib.spans import parse_span
 
 __all__ = ["ChurnRule"]
@@ -68,6 +68,16 @@ class ChurnRule:
     settled: str | Sequence[str] = ()
     dunning: str | timedelta | None = None
     grace: str | timedelta | None = None
+
+    @property
+    def is_delayed(self) -> bool:
+        """Whether an end takes effect later than it is declared."""
+        return bool(self.contract_end) or self.grace is not None
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether ends follow from what other events leave out."""
+        return self.silence is not None or self.dunning is not None
 
     def __str__(self) -> str:
         """The rule in words, as it is stored with each spell."""
@@ -140,7 +150,7 @@ def read_ends(
         raise CxError("nothing ends a spell; give end= touchpoints, or a rule with silence=")
     parts = [part.cast(_TYPES) for part in parts]
     ends = ibis.union(*parts) if len(parts) > 1 else parts[0]
-    if rule.contract_end or rule.grace is not None:
+    if rule.is_delayed:
         if both := set(starts) & set(names):
             raise CxError(
                 f"{min(both)!r} starts and ends spells, so that no end of it can be delayed; "
@@ -191,9 +201,9 @@ def _declared(
     """Events that end a spell, or stop its observation."""
     labels = [(t, name) for name, group in by_cause.items() for t in group]
     stops = [(t, name) for name, group in by_type.items() for t in group]
-    found = events.filter(events.touchpoint.isin([t for t, _ in (*labels, *stops)]))
+    found = events.filter(is_among(events.touchpoint, [t for t, _ in (*labels, *stops)]))
     named = found.touchpoint.cases(*labels, *stops)
-    is_end = found.touchpoint.isin([t for t, _ in labels]) if labels else ibis.literal(False)
+    is_end = is_among(found.touchpoint, [t for t, _ in labels]) if stops else ibis.literal(True)
     if cause is not None:
         # A cause in parentheses would pass for a type of censoring.
         own = found[cause].cast("string").strip().replace("(", "").replace(")", "")

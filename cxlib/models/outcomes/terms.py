@@ -10,9 +10,9 @@ import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
 from cxlib.intervals import wilson_interval
+from cxlib.journeys.clock import moment
 from cxlib.journeys.log import NO_GROUP, Journeys, as_list, check_touchpoints
 from cxlib.journeys.prepare import microseconds_between
-from cxlib.models.outcomes.clock import moment
 
 __all__ = ["contract_terms", "renewal_rates"]
 

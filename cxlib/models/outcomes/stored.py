@@ -1,0 +1,107 @@
+"""Spells of a store: worked out once, when it is built, by the churn rule that it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from cxlib.engine.store import Snapshot
+from cxlib.errors import CxError, unknown_name
+from cxlib.models.outcomes.episodes import Spells
+from cxlib.spans import parse_moment
+from cxlib.tables import check_contract
+
+if TYPE_CHECKING:
+    from ibis.backends import BaseBackend
+
+__all__ = ["load_spells", "store_spells"]
+
+_TABLE = "spells_"
+
+
+def store_spells(con: BaseBackend, name: str, spells: Spells) -> dict[str, Any]:
+    """Write spells into a snapshot that is being built.
+
+    Parameters
+    ----------
+    con
+        Connection to the snapshot.
+    name
+        What to load them by.
+    spells
+        What ``spells`` gives for the log in it.
+
+    Returns
+    -------
+    dict
+        What the snapshot's meta data must say of them, under "spells" and the name.
+
+    Raises
+    ------
+    CxError
+        When the table breaks its contract.
+
+    Examples
+    --------
+    >>> from cxlib import connect, journeys_from_frame, spells
+    >>> log = journeys_from_frame(
+    ...     {"customer_id": ["a", "a"], "touchpoint": ["joined", "left"],
+    ...      "occurred_at": ["2024-01-01", "2024-01-11"]},
+    ...     observed_until="2024-01-31", closes_after=None,
+    ... )
+    >>> found = spells(log, start="joined", end="left", window_start="2024-01-01")
+    >>> store_spells(log.events.get_backend(), "churn", found)["window_start"]
+    '2024-01-01T00:00:00'
+    """
+    table = con.create_table(_TABLE + name, spells.table.order_by("customer_id", "spell"))
+    check_contract(table, "spells")
+    begin = spells.window_start
+    return {
+        "window_start": None if begin is None else begin.isoformat(),
+        "observed_until": spells.observed_until.isoformat(),
+        "rule": spells.rule,
+    }
+
+
+def load_spells(store: Snapshot, name: str) -> Spells:
+    """Spells of a store, by the name that ``sources.yml`` gives them.
+
+    Parameters
+    ----------
+    store
+        What ``open_store`` gives.
+    name
+        Such as "churn".
+
+    Returns
+    -------
+    Spells
+        As ``spells`` would give, from a table that is there already.
+
+    Raises
+    ------
+    CxError
+        When the store has no spells of that name.
+
+    Examples
+    --------
+    >>> from cxlib import open_store, spell_counts
+    >>> found = load_spells(open_store("data/demo"), "churn")
+    >>> spell_counts(found, unit="months")["cause"].nunique() > 1
+    True
+    """
+    known: Mapping[str, Any] = store.meta.get("spells", {})
+    if name not in known:
+        if not known:
+            raise CxError(
+                f"the snapshot {store.id} has no spells; name them under spells: in sources.yml "
+                "and build again, or take spells(log, ...)"
+            )
+        raise unknown_name("spells", name, known, f"in the snapshot {store.id}")
+    said = known[name]
+    begin: datetime | None = None
+    if said["window_start"] is not None:
+        begin = parse_moment(said["window_start"])
+    until = parse_moment(said["observed_until"])
+    return Spells(store.table(_TABLE + name), until, begin, said["rule"])
