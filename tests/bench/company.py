@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def write_store(workspace: Path, events: int, seed: int = 7) -> Snapshot:
     touchpoint stands for another one. So there are as many more customers, journeys and paths, in a
     fraction of the time.
     """
-    name = f"bench-{events}-{seed}-{_fingerprint()}"
+    name = f"bench-{events}-{seed}-{fingerprint(write_store)}"
     found = find_snapshot(workspace, name)
     if found is not None:
         return found
@@ -98,7 +99,22 @@ def write_store(workspace: Path, events: int, seed: int = 7) -> Snapshot:
     if blocks > 1 and events != blocks * BLOCK * EVENTS_PER_CUSTOMER:
         raise ValueError(f"{events} events are not a multiple of {BLOCK * EVENTS_PER_CUSTOMER}")
     sizes = _sizes(np.random.default_rng([seed, 0]), events // blocks, customers // blocks)
-    meta = {
+    with write_snapshot(workspace, name, meta_data(name, customers=customers)) as con:
+        for first in range(0, len(sizes), CHUNK):
+            part = sizes[first : first + CHUNK]
+            raw = con.create_table("raw", _events(part, first, [seed, 1, first]), temp=True)
+            append_events(con, raw, first + 1, TOUCHPOINTS)
+            con.drop_table("raw")
+        for block in range(1, blocks):
+            repeat_block(con, block, _other_names(block))
+    written = find_snapshot(workspace, name)
+    assert written is not None
+    return written
+
+
+def meta_data(name: str, **counts: int) -> dict[str, object]:
+    """What stands beside the data of a made-up snapshot."""
+    return {
         "name": name,
         "cxlib_version": "bench",
         "built_at": "2025-01-01T00:00:00+00:00",
@@ -106,30 +122,21 @@ def write_store(workspace: Path, events: int, seed: int = 7) -> Snapshot:
         "observed_until": OBSERVED_UNTIL.isoformat(),
         "closes_after_seconds": SILENCE.total_seconds(),
         "inputs": [],
-        "counts": {"events": events, "customers": customers},
+        "counts": counts,
     }
-    with write_snapshot(workspace, name, meta) as con:
-        for first in range(0, len(sizes), CHUNK):
-            part = sizes[first : first + CHUNK]
-            raw = con.create_table("raw", _events(part, first, [seed, 1, first]), temp=True)
-            _append(con, raw, first + 1)
-            con.drop_table("raw")
-        for block in range(1, blocks):
-            _repeat(con, block)
-    written = find_snapshot(workspace, name)
-    assert written is not None
-    return written
 
 
-def _fingerprint() -> str:
+def fingerprint(made_by: object) -> str:
     """What made a store: one that other code prepared is no yardstick."""
-    files = [Path(inspect.getfile(part)) for part in (prepare_events, write_store)]
+    files = [Path(inspect.getfile(part)) for part in (prepare_events, write_store, made_by)]
     code = [path.read_text(encoding="utf-8") for path in files]
     code.append(inspect.getsource(create_named_table))
     return hashlib.sha256("".join(code).encode()).hexdigest()[:8]
 
 
-def _append(con: ibis.BaseBackend, raw: ibis.Table, first_number: int) -> None:
+def append_events(
+    con: ibis.BaseBackend, raw: ibis.Table, first_number: int, touchpoints: list[str]
+) -> None:
     """Prepare one chunk as a build does; customers are whole in a chunk, so chunks add up."""
     named = raw.mutate(
         event_id=_text("e", raw.event_id, 12),
@@ -148,19 +155,16 @@ def _append(con: ibis.BaseBackend, raw: ibis.Table, first_number: int) -> None:
             con.insert(name, table)
         else:
             columns = ["path"] if name == "journeys" else ["touchpoint", "next_touchpoint"]
-            create_named_table(con, name, table, columns, [*TOUCHPOINTS, END, OPEN])
+            create_named_table(con, name, table, columns, [*touchpoints, END, OPEN])
     con.drop_table("chunk")
 
 
-def _repeat(con: ibis.BaseBackend, block: int) -> None:
-    """Append the first block's customers again, with other ids and other touchpoints."""
-    size = len(TOUCHPOINTS)
-    # 7 has no divisor in common with 40, so neighbours come apart and no two names meet.
-    other = {TOUCHPOINTS[i]: TOUCHPOINTS[(7 * i + block) % size] for i in range(size)}
+def repeat_block(con: ibis.BaseBackend, block: int, other: Mapping[str, str]) -> None:
+    """Append the first block's customers again, with other ids and, where given, touchpoints."""
     more = block * BLOCK
 
     def renamed(name: ibis.Value) -> ibis.Value:
-        return name.cases(*other.items(), else_=name)
+        return name.cases(*other.items(), else_=name) if other else name
 
     def own(table: ibis.Table) -> dict[str, ibis.Value]:
         customer = _text("c", table.cx_customer - 1 + more, 9)
@@ -183,7 +187,14 @@ def _repeat(con: ibis.BaseBackend, block: int) -> None:
         ),
     )
     journeys = journeys.filter(journeys.cx_customer <= BLOCK)
-    con.insert("journeys", journeys.mutate(**own(journeys), path=journeys.path.map(renamed)))
+    path = journeys.path.map(renamed) if other else journeys.path
+    con.insert("journeys", journeys.mutate(**own(journeys), path=path))
+
+
+def _other_names(block: int) -> dict[str, str]:
+    size = len(TOUCHPOINTS)
+    # 7 has no divisor in common with 40, so neighbours come apart and no two names meet.
+    return {TOUCHPOINTS[i]: TOUCHPOINTS[(7 * i + block) % size] for i in range(size)}
 
 
 def _text(letter: str, number: ibis.Value, digits: int) -> ibis.Value:
