@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from cxlib.engine.store import Snapshot
 from cxlib.errors import CxError, unknown_name
-from cxlib.models.outcomes.episodes import Spells
+from cxlib.ingest.config import SpellRule
+from cxlib.journeys.log import Journeys
+from cxlib.models.outcomes.episodes import Spells, spells
+from cxlib.models.outcomes.rules import ChurnRule
 from cxlib.spans import parse_moment
 from cxlib.tables import check_contract
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
-__all__ = ["load_spells", "store_spells"]
+__all__ = ["load_spells", "store_declared", "store_spells"]
 
 _TABLE = "spells_"
 
 
-def store_spells(con: BaseBackend, name: str, spells: Spells) -> dict[str, Any]:
+def store_spells(con: BaseBackend, name: str, found: Spells) -> dict[str, Any]:
     """Write spells into a snapshot that is being built.
 
     Parameters
@@ -29,7 +32,7 @@ def store_spells(con: BaseBackend, name: str, spells: Spells) -> dict[str, Any]:
         Connection to the snapshot.
     name
         What to load them by.
-    spells
+    found
         What ``spells`` gives for the log in it.
 
     Returns
@@ -54,14 +57,56 @@ def store_spells(con: BaseBackend, name: str, spells: Spells) -> dict[str, Any]:
     >>> store_spells(log.events.get_backend(), "churn", found)["window_start"]
     '2024-01-01T00:00:00'
     """
-    table = con.create_table(_TABLE + name, spells.table.order_by("customer_id", "spell"))
+    table = con.create_table(_TABLE + name, found.table.order_by("customer_id", "spell"))
     check_contract(table, "spells")
-    begin = spells.window_start
+    begin = found.window_start
     return {
         "window_start": None if begin is None else begin.isoformat(),
-        "observed_until": spells.observed_until.isoformat(),
-        "rule": spells.rule,
+        "observed_until": found.observed_until.isoformat(),
+        "rule": found.rule,
     }
+
+
+def store_declared(
+    con: BaseBackend, declared: Mapping[str, SpellRule], log: Journeys
+) -> dict[str, Any]:
+    """Write the spells that ``sources.yml`` declares.
+
+    Parameters
+    ----------
+    con
+        Connection to the snapshot.
+    declared
+        What each name stands for.
+    log
+        The log in the snapshot.
+
+    Returns
+    -------
+    dict
+        Per name what ``store_spells`` returns.
+
+    Raises
+    ------
+    CxError
+        Naming the spells that cannot be worked out.
+
+    Examples
+    --------
+    >>> from cxlib import connect, load_journeys, open_store
+    >>> store_declared(connect(), {}, load_journeys(open_store("data/demo")))
+    {}
+    """
+    said = {}
+    for name, rule in declared.items():
+        given = {part: getattr(rule, part) for part in SpellRule.model_fields}
+        given["rule"] = ChurnRule(**rule.rule.model_dump())
+        try:
+            found = spells(log, window_start=log.observed_from, **given)
+            said[name] = store_spells(con, name, found)
+        except CxError as error:
+            raise CxError(f"the spells {name!r} of sources.yml: {error}") from error
+    return said
 
 
 def load_spells(store: Snapshot, name: str) -> Spells:
