@@ -26,6 +26,7 @@ _FIGURE = "application/vnd.plotly.v1+json"
 _NOTE = re.compile(r"CxWarning: (.+)")
 # pandas gives each styled table a random id; the first in the report becomes table_1.
 _STYLER_ID = re.compile(r"\bT_[0-9a-f]{5,}")
+_MISSING = re.compile(r"(<td[^>]*>)\s*(?:NaN|nan|NaT|None|&lt;NA&gt;)\s*(?=</td>)")
 
 
 def report_page(notebook: NotebookNode, manifest: dict[str, Any]) -> str:
@@ -177,7 +178,7 @@ def _prepared(notebook: NotebookNode, title: str) -> NotebookNode:
             if "text/html" in data:
                 data["text/html"] = _STYLER_ID.sub(
                     lambda match: seen.setdefault(match[0], f"table_{len(seen) + 1}"),
-                    data["text/html"],
+                    _MISSING.sub(r"\1–", data["text/html"]),
                 )
             if data.get("text/html") != "":
                 kept.append(output)

@@ -66,6 +66,7 @@ def notebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "warnings.warn('a library says', FutureWarning)",
         "print(greeting, 'to', log.events.count().to_pandas())",
         "cx.summary(log).style.format(precision=1)",
+        "cx.summary(log).assign(score=[float('nan')], since=[None])",
     )
 
 
@@ -114,6 +115,12 @@ def test_a_warning_of_cxlib_becomes_a_note_and_others_stay_out(page: Path) -> No
     assert '<p class="note">only 4 at risk</p>' in html
     assert "a library says" not in html
     assert "ipykernel" not in html
+
+
+def test_what_is_not_known_is_a_dash_in_a_table(page: Path) -> None:
+    html = without_plotly(page.read_text("utf-8"))
+    assert html.count("<td>–</td>") == 2
+    assert not re.search(r">\s*(NaN|nan|None|NaT)\s*<", html)
 
 
 def test_parameters_replace_those_of_the_notebook(page: Path) -> None:
