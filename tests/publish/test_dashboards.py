@@ -200,7 +200,7 @@ def test_every_chart_can_be_read_by_a_screen_reader(dashboard):
 @pytest.mark.parametrize(
     ("label", "text"),
     [
-        ("Steps", "3"),
+        ("Moves", "3"),
         ("Journeys that started in", "last 12 months"),
         ("Touchpoints named per step", "4"),
     ],
@@ -249,7 +249,7 @@ def test_a_touchpoint_can_be_reached_and_pressed_by_the_keyboard(journeys):
 
 
 def test_the_address_keeps_the_filters_and_opens_with_them(journeys, visit):
-    journeys.choose("Steps", "4")
+    journeys.choose("Moves", "4")
     query = journeys.page.evaluate("location.search")
     assert query == "?steps=4"
     viewer = visit(f"voila/render/journeys.ipynb{query}&around=nowhere")
