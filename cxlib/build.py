@@ -24,7 +24,7 @@ from cxlib.ingest.config import Sources, load_sources
 from cxlib.ingest.customers import store_customers
 from cxlib.ingest.events import events_of
 from cxlib.ingest.identity import assign_customers, resolve_identities
-from cxlib.ingest.inputs import Input, find_inputs, hash_file
+from cxlib.ingest.inputs import Input, hash_file, open_inputs
 from cxlib.ingest.money import currency_findings
 from cxlib.ingest.quality import COLUMNS, quality
 from cxlib.ingest.sentiment import add_text_sentiment
@@ -159,9 +159,20 @@ def build_store(
     description = Path(sources) if sources is not None else workspace / "sources.yml"
     folder = Path(exports) if exports is not None else workspace / "exports"
     config = load_sources(description)
-    if not folder.is_dir():
+    if not folder.is_dir() and any(rule.file for rule in config.sources.values()):
         raise CxError(f"there is no folder {folder.as_posix()!r}; put the exports there")
-    inputs = find_inputs(config, folder)
+    with open_inputs(config, folder, workspace) as inputs:
+        return _build(workspace, description, config, inputs, text_scorer, progress)
+
+
+def _build(
+    workspace: Path,
+    description: Path,
+    config: Sources,
+    inputs: list[Input],
+    text_scorer: Scorer | None,
+    progress: bool,
+) -> BuildResult:
     snapshot_id = _fingerprint(description, inputs, text_scorer)
     found = find_snapshot(workspace, snapshot_id)
     if found is not None:

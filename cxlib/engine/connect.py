@@ -1,4 +1,4 @@
-"""Connections to the engines that hold the data; the only module that names a backend."""
+"""Connections to the engines that hold the data; databases to read from have drivers elsewhere."""
 
 from __future__ import annotations
 
@@ -70,11 +70,12 @@ def connect(url: str = "duckdb://", *, read_only: bool = False) -> BaseBackend:
             raise
         except Exception as error:
             scheme = url.split("://", 1)[0]
-            # The rest of the URL may hold a password: it stays out of the message.
+            # The rest of the URL may hold a password: it stays out of the message, and the error
+            # that repeats it out of every traceback.
             raise CxError(
                 f"cannot open the engine {scheme!r} ({type(error).__name__}); "
                 "check the URL and that the engine's extra is installed"
-            ) from error
+            ) from None
     path = url.removeprefix("duckdb://")
     if read_only and not Path(path).is_file():
         raise CxError(f"there is no DuckDB file {path!r}; build the store first")

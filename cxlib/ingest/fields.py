@@ -100,7 +100,7 @@ Conditions = dict[str, Values]
 class Strict(BaseModel):
     """Words of `sources.yml`: an unknown one is a mistake."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class TimeColumn(Strict):

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cxlib.engine.files.sheets import WORKBOOKS, find_sheets
+from cxlib.engine.locks import write_lock
 from cxlib.errors import CxError
 from cxlib.ingest.config import Source, Sources
+from cxlib.ingest.fetched import fetch_source
 
-__all__ = ["Input", "find_files", "find_inputs", "hash_file"]
+__all__ = ["Input", "find_files", "find_inputs", "hash_file", "open_inputs"]
+
+_FETCHED = ".fetched-"
 
 
 @dataclass(frozen=True)
 class Input:
-    """One thing to read: a file, or a sheet of one.
+    """One thing to read: a file, a sheet of one, or a table or query of a database.
 
     Attributes
     ----------
     source
         Name of its source.
     file
-        What it is called in rejects: its place in the exports folder, and the sheet.
+        What it is called in rejects: its place in the exports folder, and the sheet; or the table.
     path
         Where it is.
     sha256
@@ -73,8 +80,9 @@ class Input:
             )
 
 
-def find_inputs(config: Sources, exports: Path) -> list[Input]:
-    """Files of all sources, source by source and sorted by name.
+@contextmanager
+def open_inputs(config: Sources, exports: Path, workspace: Path) -> Iterator[list[Input]]:
+    """Everything that a build reads, to be read within the block.
 
     Parameters
     ----------
@@ -82,6 +90,46 @@ def find_inputs(config: Sources, exports: Path) -> list[Input]:
         The workspace's description.
     exports
         Folder of the exports.
+    workspace
+        The folder that holds ``store/``: rows of databases lie there for as long as the block, in
+        a folder that no other user may read.
+
+    Raises
+    ------
+    CxError
+        When a database cannot be read, or a file lies outside the exports folder.
+
+    Examples
+    --------
+    >>> rule = {"file": "orders.csv", "customer": {"key": "account"}}
+    >>> shop = Sources.model_validate({"name": "shop", "sources": {"orders": rule}})
+    >>> with open_inputs(shop, Path("nowhere"), Path("nowhere")) as inputs:
+    ...     inputs
+    []
+    """
+    if all(rule.database is None for rule in config.sources.values()):
+        yield find_inputs(config, exports)
+        return
+    store = workspace / "store"
+    with write_lock(workspace):
+        # Who holds the lock is alone: what stands here was left by a build that was killed.
+        for left in store.glob(f"{_FETCHED}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=_FETCHED, dir=store) as folder:
+            yield find_inputs(config, exports, Path(folder))
+
+
+def find_inputs(config: Sources, exports: Path, fetched: Path | None = None) -> list[Input]:
+    """Files and tables of all sources, source by source and sorted by name.
+
+    Parameters
+    ----------
+    config
+        The workspace's description.
+    exports
+        Folder of the exports.
+    fetched
+        Where rows of databases go.
 
     Returns
     -------
@@ -100,12 +148,14 @@ def find_inputs(config: Sources, exports: Path) -> list[Input]:
     >>> find_inputs(shop, Path("nowhere"))
     []
     """
-    return [
-        item
-        for name, rule in config.sources.items()
-        for path in find_files(rule, exports)
-        for item in _parts(name, rule, path, path.relative_to(exports).as_posix())
-    ]
+    inputs: list[Input] = []
+    for name, rule in config.sources.items():
+        if rule.database is not None and fetched is not None:
+            path, digest = fetch_source(name, rule, exports, fetched)
+            inputs.append(Input(name, rule.table or "query", path, digest))
+        for path in find_files(rule, exports):
+            inputs += _parts(name, rule, path, path.relative_to(exports).as_posix())
+    return inputs
 
 
 def find_files(rule: Source, exports: Path) -> list[Path]:
@@ -122,6 +172,8 @@ def find_files(rule: Source, exports: Path) -> list[Path]:
     >>> find_files(Source(file="none-*.csv", customer=CustomerKey(key="id")), Path("nowhere"))
     []
     """
+    if rule.file is None:
+        return []
     if Path(rule.file).is_absolute() or ".." in Path(rule.file).parts:
         raise CxError(f"the file {rule.file!r} lies outside the exports folder; move it there")
     # A name with brackets may be a pattern, and is first of all a name.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -13,7 +14,7 @@ from cxlib.engine.files.reading import JSON
 from cxlib.engine.files.sheets import WORKBOOKS
 from cxlib.ingest.fields import Strict
 
-__all__ = ["Place"]
+__all__ = ["FILE_DATABASES", "VARIABLE", "Place"]
 
 
 def _delimiter(value: str) -> str:
@@ -39,8 +40,47 @@ def _sheets(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""What the environment says, such as ${CRM_DSN}."""
+FILE_DATABASES = {
+    **dict.fromkeys((".sqlite", ".sqlite3", ".db"), "sqlite"),
+    **dict.fromkeys((".duckdb", ".ddb"), "duckdb"),
+}
+"""Databases that are a file, by the end of its name."""
+_SECRET = re.compile(
+    r"://[^/@:]*:(?P<password>[^@]*)@"
+    r"|[?&;](?:password|passwd|pwd|token|secret|key|sslpassword)=(?P<option>[^&;]*)",
+    re.IGNORECASE,
+)
+
+
+def _database(value: str) -> str:
+    for found in _SECRET.finditer(value):
+        secret = found.group("password") or found.group("option") or ""
+        if VARIABLE.sub("", secret):
+            # The message must not say it again.
+            raise ValueError(
+                "a password does not belong here; keep it in the environment: ${CRM_DSN}"
+            )
+    if "://" in value or VARIABLE.search(value):
+        return value
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"the database {value!r} lies outside the exports folder; move it there")
+    if path.suffix.lower() not in FILE_DATABASES:
+        raise ValueError(
+            f"{value!r} is no database: write ${{NAME}} of the environment, or a file "
+            f"({', '.join(FILE_DATABASES)})"
+        )
+    return value
+
+
+def _statement(value: Any) -> Any:
+    return value.strip().rstrip(";").strip() or None if isinstance(value, str) else value
+
+
 class Place(Strict):
-    """File of a source, and what is declared of it.
+    """File of a source or part of a database, and what is declared of it.
 
     Examples
     --------
@@ -48,14 +88,35 @@ class Place(Strict):
     ';'
     """
 
-    file: str = Field(min_length=1)
+    file: Annotated[str, Field(min_length=1)] | None = None
+    database: Annotated[str, AfterValidator(_database)] | None = None
+    table: Annotated[str, Field(min_length=1)] | None = None
+    query: Annotated[str, BeforeValidator(_statement)] | None = None
     delimiter: Annotated[str, AfterValidator(_delimiter)] | None = None
     encoding: Annotated[str, AfterValidator(_encoding)] | None = None
     decimal: Literal[",", "."] | None = None
     sheet: Annotated[tuple[str, ...], BeforeValidator(_sheets)] = ()
 
     @model_validator(mode="after")
+    def _is_one_place(self) -> Place:
+        declared = {
+            name: getattr(self, name) for name in ("delimiter", "encoding", "decimal", "sheet")
+        }
+        if (self.file is None) == (self.database is None):
+            raise ValueError("say where the rows are: either file, or database")
+        if self.file is not None and (self.table or self.query):
+            raise ValueError("table and query are for a database; leave them out beside file")
+        if self.database is not None and (self.table is None) == (self.query is None):
+            raise ValueError("say what to read from the database: either table, or query")
+        if self.database is not None and any(declared.values()):
+            word = next(name for name, value in declared.items() if value)
+            raise ValueError(f"{word} is for files; leave it out beside database")
+        return self
+
+    @model_validator(mode="after")
     def _fits_the_kind_of_file(self) -> Place:
+        if self.file is None:
+            return self
         kind = re.search(r"(\.\w+?)(?:\.(?:gz|zst))?$", self.file.lower())
         suffix = kind.group(1) if kind else ""
         if self.sheet and suffix not in WORKBOOKS:

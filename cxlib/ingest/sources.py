@@ -107,7 +107,9 @@ def stage_source(
     if not inputs and rule.optional:
         return StagedSource(name, rule)
     if not inputs:
-        return StagedSource(name, rule, rejects=(_whole_file(name, rule.file, 0, "no such file"),))
+        return StagedSource(
+            name, rule, rejects=(_whole_file(name, str(rule.file), 0, "no such file"),)
+        )
     tables, rejects, files = [], [], []
     for number, item in enumerate(inputs):
         table, bad, counts = _read_input(con, config, item, f"{name}_{number}")

@@ -32,6 +32,31 @@ from tests.ingest.workspaces import ORDERS, write
         ("id: order_id", "on: order_id", "no text; put it in quotes"),
         ("id: order_id", "delimiter: ''", "line 6, .*the one character between two fields"),
         ("file: orders.csv", "file: ''", "line 5, "),
+        ("file: orders.csv", "journey: x", "say where the rows are: either file, or database"),
+        ("id: order_id", "table: orders", "table and query are for a database; leave them out"),
+        ("file: orders.csv", "database: a.db", "either table, or query"),
+        (
+            "file: orders.csv",
+            "database: ../a.db\n        table: a",
+            "line 5, .*lies outside the exp",
+        ),
+        (
+            "file: orders.csv",
+            "database: /a.db\n        table: a",
+            "lies outside the exports folder",
+        ),
+        ("file: orders.csv", "database: a.txt\n        table: a", "'a.txt' is no database: write "),
+        (
+            "file: orders.csv",
+            "database: x://u:pw@h/d\n        table: a",
+            "line 5, .*a password",
+        ),
+        ("file: orders.csv", "database: x://h/d?token=x\n        table: a", "a password does not"),
+        (
+            "file: orders.csv",
+            "database: a.db\n        table: a\n        sheet: s",
+            "sheet is for",
+        ),
         ("id: order_id", "encoding: utf-9", "line 6, .*no encoding 'utf-9'; write cp1252, latin-1"),
         ("id: order_id", "encoding: zip", "line 6, .*'zip' is no encoding of text"),
         ("id: order_id", "decimal: ;", "line 6, .*',' or '.'"),
@@ -87,6 +112,14 @@ def test_a_check_that_says_too_little_is_refused(tmp_path, check, said):
     workspace = write(tmp_path, {}, f"{ORDERS}    checks: [{check}]\n")
     with pytest.raises(CxError, match=said):
         load_sources(workspace / "sources.yml")
+
+
+def test_a_password_in_the_description_is_repeated_nowhere(tmp_path):
+    place = "database: postgresql://crm:s3cret@db/crm\n        table: accounts"
+    workspace = write(tmp_path, {}, ORDERS.replace("file: orders.csv", place))
+    with pytest.raises(CxError) as error:
+        load_sources(workspace / "sources.yml")
+    assert "s3cret" not in f"{error.value}{error.value.__cause__}"
 
 
 def test_yaml_that_asks_for_code_is_refused(tmp_path):
