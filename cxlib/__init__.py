@@ -14,6 +14,7 @@ _HOME = {
     "parse_moment": "cxlib.spans",
     "parse_span": "cxlib.spans",
     "build_store": "cxlib.build",
+    "load_preset": "cxlib.ingest.presets.library",
     "fit_calibration": "cxlib.ingest.texts",
     "text_sentiment": "cxlib.ingest.texts",
     "connect": "cxlib.engine.connect",

@@ -158,7 +158,7 @@ def build_store(
     workspace = Path(workspace)
     description = Path(sources) if sources is not None else workspace / "sources.yml"
     folder = Path(exports) if exports is not None else workspace / "exports"
-    config = load_sources(description)
+    config = load_sources(description, exports=folder)
     if not folder.is_dir() and any(rule.file for rule in config.sources.values()):
         raise CxError(f"there is no folder {folder.as_posix()!r}; put the exports there")
     with open_inputs(config, folder, workspace) as inputs:
@@ -195,6 +195,7 @@ def _fingerprint(description: Path, inputs: list[Input], text_scorer: Scorer | N
         package / "build.py",
         *sorted((package / "engine").rglob("*.py")),
         *sorted((package / "ingest").rglob("*.py")),
+        *sorted((package / "ingest" / "presets").glob("*.yml")),
         package / "journeys" / "prepare.py",
         *sorted((package / "models" / "outcomes").glob("*.py")),
     ]

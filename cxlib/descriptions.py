@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -16,7 +16,14 @@ __all__ = ["read_description"]
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def read_description(path: str | Path, model: type[Model], *, says: str, needs: str) -> Model:
+def read_description(
+    path: str | Path,
+    model: type[Model],
+    *,
+    says: str,
+    needs: str,
+    context: Mapping[str, Any] | None = None,
+) -> Model:
     """What a YAML file says, checked against a pydantic model.
 
     Parameters
@@ -29,6 +36,8 @@ def read_description(path: str | Path, model: type[Model], *, says: str, needs: 
         What such a file is for, put after "it says" when there is none.
     needs
         The words that it needs at least, for one that is empty.
+    context
+        What its validators know beside the file.
 
     Returns
     -------
@@ -73,7 +82,7 @@ def read_description(path: str | Path, model: type[Model], *, says: str, needs: 
     if tree is None or not isinstance(content, dict):
         raise CxError(f"{path.name} is empty or not a mapping; it needs at least {needs}")
     try:
-        return model.model_validate(content)
+        return model.model_validate(content, context=context)
     except ValidationError as error:
         raise CxError(_explain(path.name, tree, error)) from error
 

@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    WrapValidator,
+    model_validator,
+)
 
 from cxlib.descriptions import read_description
 from cxlib.errors import unknown_name
@@ -210,6 +216,12 @@ class Check(Strict):
         return self
 
 
+def _expanded(words: Any, handler: Any, info: ValidationInfo) -> Any:
+    from cxlib.ingest.presets.expansion import expand_presets
+
+    return handler(expand_presets(words, (info.context or {}).get("exports")))
+
+
 class Sources(Strict):
     """A workspace's exports and what they mean.
 
@@ -235,7 +247,7 @@ class Sources(Strict):
     personal: tuple[str, ...] = ()
     text: TextRule = TextRule()
     spells: dict[str, SpellRule] = Field(default_factory=dict)
-    sources: dict[str, Source] = Field(min_length=1)
+    sources: Annotated[dict[str, Source], Field(min_length=1), WrapValidator(_expanded)]
     meaning: Meaning = Meaning()
     survivorship: Survivorship = Survivorship()
     checks: tuple[Check, ...] = ()
@@ -334,13 +346,16 @@ class Sources(Strict):
         return declared.astimezone(UTC).replace(tzinfo=None)
 
 
-def load_sources(path: str | Path) -> Sources:
+def load_sources(path: str | Path, *, exports: str | Path | None = None) -> Sources:
     """Description of a workspace's exports, from YAML.
 
     Parameters
     ----------
     path
         The file, usually ``sources.yml``.
+    exports
+        Folder of the exports, where a preset looks for its tables; by default the folder
+        ``exports`` beside the file.
 
     Returns
     -------
@@ -360,4 +375,11 @@ def load_sources(path: str | Path) -> Sources:
     ...
     cxlib.errors.CxError: there is no file 'nowhere/sources.yml'; it says what each export holds
     """
-    return read_description(path, Sources, says="what each export holds", needs="name and sources")
+    folder = Path(path).parent / "exports" if exports is None else Path(exports)
+    return read_description(
+        path,
+        Sources,
+        says="what each export holds",
+        needs="name and sources",
+        context={"exports": folder if folder.is_dir() else None},
+    )

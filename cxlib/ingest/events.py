@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from cxlib.ingest.config import EventRule
 from cxlib.ingest.money import amount_of, currency_of
-from cxlib.ingest.rules import as_number, described, meets
+from cxlib.ingest.rules import applies, as_number, described
 from cxlib.ingest.sentiment import score_sentiment
 from cxlib.ingest.sources import StagedSource
 
@@ -48,7 +48,7 @@ def events_of(staged: StagedSource, extras: Iterable[str]) -> list[ir.Table]:
     events = []
     for number, rule in enumerate(staged.rule.events):
         time = f"cx_time_{number}"
-        rows = staged.rows.filter(staged.rows[time].notnull(), meets(staged.rows, rule.when))
+        rows = staged.rows.filter(staged.rows[time].notnull(), applies(staged.rows, rule))
         journey = rows.cx_customer
         if staged.rule.journey is not None:
             journey = journey + "/" + rows[staged.rule.journey].strip().nullif("").fill_null("-")
@@ -65,7 +65,8 @@ def events_of(staged: StagedSource, extras: Iterable[str]) -> list[ir.Table]:
             "cx_text": _text(rows, rule, number),
         }
         kept = {
-            name: rows[name] if name in rule.columns else ibis.null("string") for name in extras
+            name: rows[rule.columns[name]] if name in rule.columns else ibis.null("string")
+            for name in extras
         }
         events.append(rows.select(**columns, **kept))
     return events

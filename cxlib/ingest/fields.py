@@ -39,6 +39,7 @@ __all__ = [
     "Zone",
     "as_attribute",
     "as_column",
+    "as_names",
 ]
 
 RESERVED = (START, END, OPEN, OTHER)
@@ -85,7 +86,8 @@ def as_attribute(value: Any) -> Any:
     return {"name": value["column"], **value} if named else value
 
 
-def _as_names(value: Any) -> Any:
+def as_names(value: Any) -> Any:
+    """A list of columns as columns by their own names."""
     return {name: name for name in value} if isinstance(value, list | tuple) else value
 
 
@@ -152,7 +154,7 @@ class Borrowed(Strict):
 
     source: str = Field(alias="of")
     by: str
-    columns: Annotated[dict[str, str], BeforeValidator(_as_names)] = Field(min_length=1)
+    columns: Annotated[dict[str, str], BeforeValidator(as_names)] = Field(min_length=1)
 
 
 class CustomerKey(Strict):
@@ -170,8 +172,6 @@ class CustomerKey(Strict):
         by_reference = self.key is None and self.column is not None and self.of is not None
         if not (by_key or by_reference):
             raise ValueError("give either {key: COLUMN} or {column: COLUMN, of: SOURCE}")
-        if by_reference and self.otherwise is not None:
-            raise ValueError("otherwise: COLUMN goes with {key: COLUMN}; here say unknown: keep")
         if by_key and self.unknown == "keep":
             raise ValueError("unknown: keep goes with of: SOURCE; here say otherwise: COLUMN")
         return self
@@ -184,6 +184,7 @@ class EventRule(Strict):
     time: Annotated[TimeColumn, BeforeValidator(as_column)]
     optional: bool = False
     when: Conditions = Field(default_factory=dict)
+    unless: Conditions = Field(default_factory=dict)
     channel: str | FieldColumn | None = None
     stage: str | FieldColumn | None = None
     department: str | FieldColumn | None = None
@@ -194,7 +195,7 @@ class EventRule(Strict):
     currency: str | FieldColumn | None = None
     score: Score | None = None
     text: str | None = None
-    columns: tuple[str, ...] = ()
+    columns: Annotated[dict[str, str], BeforeValidator(as_names)] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _names_a_touchpoint(self) -> EventRule:
@@ -237,4 +238,6 @@ class EventRule(Strict):
         ]
         named = {item.column for item in described if isinstance(item, FieldColumn | Score | Money)}
         text = {self.text} if self.text is not None else set()
-        return named | text | {self.time.column} | set(self.when) | set(self.columns)
+        return (
+            named | text | {self.time.column}.union(self.when, self.unless, self.columns.values())
+        )

@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from cxlib.ingest.config import RESERVED, EventRule, FieldColumn, Source, Sources, TimeColumn
 from cxlib.ingest.money import currency_of
 from cxlib.ingest.rows import left_out
-from cxlib.ingest.rules import as_number, described, meets, parse_time
+from cxlib.ingest.rules import applies, as_number, described, parse_time
 from cxlib.ingest.sentiment import SCALES
 
 __all__ = ["judge"]
@@ -53,9 +53,9 @@ def judge(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
         if name.startswith("cx_from_"):
             found += _time_problems(rows, column, rows[name])
     for number, event in enumerate(rule.events):
-        applies = meets(rows, event.when)
+        meant = applies(rows, event)
         for kind, wrong, said in _event_problems(rows, event, number, rule.decimal):
-            found.append((kind, applies & wrong, said))
+            found.append((kind, meant & wrong, said))
     for kind, wrong, said in found:
         # Two rules that read the same column find the same mistake once.
         problems[kind] = (problems[kind][0] | wrong, said) if kind in problems else (wrong, said)
@@ -71,7 +71,9 @@ def _customer_problems(rows: ir.Table, rule: Source) -> list[_Problem]:
     columns = [str(rule.customer.key or rule.customer.column), rule.customer.otherwise]
     named = [column for column in columns if column is not None]
     value = rows[named[0]].strip().nullif("")
-    nobody = value.isnull() if rule.customer.otherwise is None else rows.cx_party.isnull()
+    nobody = value.isnull()
+    for column in named[1:]:
+        nobody = nobody & _filled(rows[column]).isnull()
     which = f"the column {named[0]!r} is empty"
     if len(named) > 1:
         which = f"the columns {named[0]!r} and {named[1]!r} are empty"

@@ -11,7 +11,7 @@ import pandas as pd
 
 from cxlib.errors import unknown_name
 from cxlib.ingest.config import Check, Member, Sources, TimeColumn
-from cxlib.ingest.rules import meets, parse_time
+from cxlib.ingest.rules import applies, meets, parse_time
 from cxlib.ingest.sources import StagedSource
 
 __all__ = ["conflict_findings", "quality"]
@@ -147,7 +147,7 @@ def _empty_measures(item: StagedSource) -> list[_Finding]:
         return []
     findings = []
     for rule in item.rule.events:
-        rows = item.rows.filter(meets(item.rows, rule.when))
+        rows = item.rows.filter(applies(item.rows, rule))
         for measure in (rule.value, rule.score):
             if measure is not None:
                 column = measure.column

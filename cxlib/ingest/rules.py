@@ -8,13 +8,13 @@ import ibis
 import ibis.expr.types as ir
 
 from cxlib.engine.connect import local_to_utc, parse_with_format
-from cxlib.ingest.config import FieldColumn, TimeColumn
+from cxlib.ingest.fields import EventRule, FieldColumn, TimeColumn
 
-__all__ = ["as_number", "described", "meets", "parse_time"]
+__all__ = ["applies", "as_number", "described", "meets", "parse_time"]
 
 _ISO = (
     r"^(?:(\d{4}-\d{2}-\d{2})"
-    r"|(\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)"
+    r"|(\d{4}-\d{2}-\d{2}[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)"
     r" ?(Z|UTC|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?)$"
 )
 """Groups: a date, or a date with a time of day, and its offset."""
@@ -53,6 +53,22 @@ def meets(rows: ir.Table, conditions: Mapping[str, Iterable[str]]) -> ir.Boolean
     met: ir.BooleanValue = ibis.literal(True)
     for column, values in conditions.items():
         met = met & rows[column].strip().isin(list(values)).fill_null(False)
+    return met
+
+
+def applies(rows: ir.Table, event: EventRule) -> ir.BooleanValue:
+    """Whether a row stands for an event: all of ``when`` holds and nothing of ``unless``.
+
+    Examples
+    --------
+    >>> rule = EventRule(touchpoint="paid", time="at", unless={"status": ["failed"], "test": ["1"]})
+    >>> rows = ibis.memtable({"status": ["paid", "failed", "paid"], "test": [None, None, "1"]})
+    >>> applies(rows, rule).to_pandas().tolist()
+    [True, False, False]
+    """
+    met = meets(rows, event.when)
+    for column, values in event.unless.items():
+        met = met & ~meets(rows, {column: values})
     return met
 
 

@@ -252,15 +252,10 @@ def _with_party(
     )
     rows = rows.mutate(cx_record=rows[rule.id].strip().nullif("") if rule.id else number)
     who = rule.customer
+    named = rows.mutate(cx_key=rows[str(who.key or who.column)].strip().nullif(""))
     if who.key is not None:
-        key = rows[who.key].strip().nullif("")
-        if who.otherwise is not None:
-            other = rows[who.otherwise].strip().nullif("")
-            key = ibis.coalesce(key, ibis.literal(f"{name}:") + other)
-        return rows.mutate(cx_party=key)
-    register = staged[str(who.of)].rows
-    named = rows.mutate(cx_key=rows[str(who.column)].strip().nullif(""))
-    if register is None:
+        named = named.mutate(cx_party=named.cx_key)
+    elif (register := staged[str(who.of)].rows) is None:
         named = named.mutate(cx_party=ibis.null("string"))
     else:
         owners = register.select(cx_key="cx_record", cx_party="cx_party")
@@ -268,6 +263,10 @@ def _with_party(
     if who.unknown == "keep":
         own = ibis.literal(f"{who.of}:") + named.cx_key
         named = named.mutate(cx_party=ibis.coalesce(named.cx_party, own))
+    if who.otherwise is not None:
+        other = ibis.literal(f"{name}:") + named[who.otherwise].strip().nullif("")
+        alone = ibis.ifelse(named.cx_key.isnull(), other, ibis.null("string"))
+        named = named.mutate(cx_party=ibis.coalesce(named.cx_party, alone))
     return named.drop("cx_key")
 
 

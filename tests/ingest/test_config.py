@@ -81,7 +81,6 @@ from tests.ingest.workspaces import ORDERS, write
         ("value: amount", "value: {column: a, cents: true}", "the word 'cents' means nothing here"),
         ("value: amount", "columns: [currency]", "keeps a column 'currency', which every event"),
         ("{key: account}", "{key: a, unknown: keep}", "line 7, .*here say otherwise: COLUMN"),
-        ("{key: account}", "{column: a, of: o, otherwise: b}", "line 7, .*here say unknown: keep"),
         ("id: order_id", "borrow: [{of: plans, by: plan, columns: [x]}]", "no source 'plans'"),
         ("id: order_id", "borrow: [{of: orders, by: a, columns: []}]", "line 6, .*at least 1 item"),
         ("id: order_id", "attributes: [{name: plan}]", "line 6, .*the word 'column' is missing"),

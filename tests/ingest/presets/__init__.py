@@ -1,0 +1,1 @@
+"""The presets, on the tables of real vendors."""
