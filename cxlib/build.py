@@ -7,33 +7,39 @@ import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import reduce
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import ibis
 import ibis.expr.types as ir
 from tqdm.auto import tqdm
 
 import cxlib
-from cxlib.engine.connect import create_named_table
-from cxlib.engine.store import Snapshot, find_snapshot, point_to, write_snapshot
+from cxlib.engine.locks import write_lock
+from cxlib.engine.store import (
+    Snapshot,
+    current_snapshot,
+    find_snapshot,
+    point_to,
+    write_snapshot,
+)
 from cxlib.errors import CxError, unknown_name
+from cxlib.increments import LogWriter, can_update, prints_of, write_log
+from cxlib.ingest.accounts import count_rows, store_accounts, why_unusable
 from cxlib.ingest.config import Sources, load_sources
 from cxlib.ingest.customers import store_customers
 from cxlib.ingest.events import events_of
 from cxlib.ingest.identity import assign_customers, resolve_identities
 from cxlib.ingest.inputs import Input, hash_file, open_inputs
 from cxlib.ingest.money import currency_findings
-from cxlib.ingest.quality import COLUMNS, quality
 from cxlib.ingest.sentiment import add_text_sentiment
 from cxlib.ingest.sources import StagedSource, stage_source
+from cxlib.ingest.staging import StagedFiles
 from cxlib.ingest.texts import Scorer
 from cxlib.journeys.log import Journeys
-from cxlib.journeys.prepare import count_ahead, journey_table, prepare_events
 from cxlib.models.outcomes.stored import store_declared
-from cxlib.tables import END, OPEN, check_contract
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
@@ -100,6 +106,8 @@ def build_store(
     sources: str | Path | None = None,
     exports: str | Path | None = None,
     text_scorer: Scorer | None = None,
+    full: bool = False,
+    wait: str | timedelta = "10 seconds",
     progress: bool = False,
 ) -> BuildResult:
     """Store of a workspace, built from its exports.
@@ -115,6 +123,12 @@ def build_store(
     text_scorer
         What reads the texts that ``sources.yml`` names: ``Series[str] -> Series[float]`` from -1
         to 1, missing where it cannot tell. VADER by default, for English; others stay unread.
+    full
+        Read every export again and prepare every customer. By default an export that has not
+        changed is not read again, and only customers of whom something else is said now are
+        prepared again; the tables are the same.
+    wait
+        How long to wait for another build of this workspace to end.
     progress
         Whether to show a progress bar.
 
@@ -126,8 +140,9 @@ def build_store(
     Raises
     ------
     CxError
-        When ``sources.yml`` is wrong, when no export gives a single event, or when an event lies
-        after the declared ``observed_until``. The store is then as it was.
+        When ``sources.yml`` is wrong, when no export gives a single event, when an event lies
+        after the declared ``observed_until``, or when another process builds this workspace. The
+        store is then as it was.
 
     Notes
     -----
@@ -161,8 +176,8 @@ def build_store(
     config = load_sources(description, exports=folder)
     if not folder.is_dir() and any(rule.file for rule in config.sources.values()):
         raise CxError(f"there is no folder {folder.as_posix()!r}; put the exports there")
-    with open_inputs(config, folder, workspace) as inputs:
-        return _build(workspace, description, config, inputs, text_scorer, progress)
+    with write_lock(workspace, wait=wait), open_inputs(config, folder, workspace) as inputs:
+        return _build(workspace, description, config, inputs, text_scorer, progress, full)
 
 
 def _build(
@@ -172,27 +187,44 @@ def _build(
     inputs: list[Input],
     text_scorer: Scorer | None,
     progress: bool,
+    full: bool,
 ) -> BuildResult:
-    snapshot_id = _fingerprint(description, inputs, text_scorer)
+    recipe = _recipe(description, text_scorer)
+    snapshot_id = _digest([recipe, [item.as_meta() for item in inputs]])
     found = find_snapshot(workspace, snapshot_id)
+    if full and found is not None:
+        snapshot_id, found = f"{snapshot_id}-full", None
     if found is not None:
         point_to(workspace, snapshot_id)
         return BuildResult(found, reused=True)
+    kept = StagedFiles(workspace / "store" / "staged", recipe, full)
+    start = None if full else _to_update(workspace, recipe)
     meta: dict[str, Any] = {"name": config.name, "cxlib_version": cxlib.__version__}
-    with write_snapshot(workspace, snapshot_id, meta) as con:
-        meta |= _fill(con, config, inputs, text_scorer, progress)
-        meta["built_at"] = datetime.now(UTC).replace(microsecond=0).isoformat()
+    meta["recipe"] = recipe
+    with write_snapshot(workspace, snapshot_id, meta, start_from=start) as con:
+        before = None if start is None else start.meta
+        meta |= _fill(con, config, inputs, text_scorer, progress, kept, before)
+        meta["built_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+    kept.remove_unused()
     built = find_snapshot(workspace, snapshot_id)
     if built is None:
         raise CxError(f"the snapshot {snapshot_id!r} vanished while it was built; build again")
     return BuildResult(built, reused=False)
 
 
-def _fingerprint(description: Path, inputs: list[Input], text_scorer: Scorer | None) -> str:
+def _to_update(workspace: Path, recipe: str) -> Snapshot | None:
+    """The current snapshot, where it was made by the same recipe."""
+    current = current_snapshot(workspace)
+    return current if current is not None and can_update(current.meta, recipe) else None
+
+
+def _recipe(description: Path, text_scorer: Scorer | None) -> str:
+    """Name of everything but the inputs that a snapshot depends on."""
     package = Path(cxlib.__file__).parent
     code = [
         package / "tables.py",
         package / "build.py",
+        package / "increments.py",
         *sorted((package / "engine").rglob("*.py")),
         *sorted((package / "ingest").rglob("*.py")),
         *sorted((package / "ingest" / "presets").glob("*.yml")),
@@ -201,12 +233,16 @@ def _fingerprint(description: Path, inputs: list[Input], text_scorer: Scorer | N
     ]
     content = {
         "version": cxlib.__version__,
+        "engine": version("duckdb"),
         # The version alone would call a store current that other code built.
         "code": [hash_file(path) for path in code],
         "sources": hash_file(description),
-        "inputs": [item.as_meta() for item in inputs],
         "text_scorer": _named(text_scorer),
     }
+    return _digest(content)
+
+
+def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
@@ -228,6 +264,8 @@ def _fill(
     inputs: list[Input],
     text_scorer: Scorer | None,
     progress: bool,
+    kept: StagedFiles,
+    before: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Write every table of a snapshot; return what its meta data say of it."""
     staged: dict[str, StagedSource] = {}
@@ -235,7 +273,7 @@ def _fill(
         for name in config.in_order():
             bar.set_description(f"read {name}")
             own = [item for item in inputs if item.source == name]
-            staged[name] = stage_source(con, config, name, own, staged)
+            staged[name] = stage_source(con, config, name, own, staged, kept)
             bar.update()
         staged = {name: staged[name] for name in config.sources}
         _check_personal(config, staged)
@@ -244,7 +282,9 @@ def _fill(
         staged = assign_customers(staged, who.customers)
         bar.update()
         bar.set_description("order events")
-        begin, cut_off, findings = _write_events(con, config, staged, text_scorer)
+        begin, cut_off, findings, how = _write_events(
+            con, config, staged, text_scorer, kept, before
+        )
         bar.update()
         silence = config.journeys.silence
         log = Journeys(con.table("events"), con.table("journeys"), cut_off, silence, begin)
@@ -253,7 +293,7 @@ def _fill(
         findings += store_customers(con, config, staged.values(), who)
         bar.update()
         bar.set_description("check quality")
-        _write_accounts(con, config, staged, findings)
+        store_accounts(con, config, staged, findings)
         bar.update()
     return {
         "observed_from": None if begin is None else begin.isoformat(),
@@ -261,8 +301,9 @@ def _fill(
         "closes_after_seconds": None if silence is None else silence.total_seconds(),
         "inputs": [item.as_meta() for item in inputs],
         "spells": spells_of,
-        "counts": _counts(con),
+        "counts": count_rows(con),
         "single_view": config.single_view(),
+        **how,
     }
 
 
@@ -282,17 +323,28 @@ def _write_events(
     config: Sources,
     staged: Mapping[str, StagedSource],
     text_scorer: Scorer | None,
-) -> tuple[datetime | None, datetime, list[dict[str, Any]]]:
-    """Write the log; return from when and until when it was observed, and findings on its texts."""
+    kept: StagedFiles,
+    before: dict[str, Any] | None,
+) -> tuple[datetime | None, datetime, list[dict[str, Any]], dict[str, Any]]:
+    """Write the log; return its window of observation, findings on its texts, and how it was."""
     rules = [rule for source in config.sources.values() for rule in source.events]
     extras = dict.fromkeys(column for rule in rules for column in rule.columns)
     tables = [table for item in staged.values() for table in events_of(item, extras)]
     if not tables:
-        raise CxError("no export can be read, so there is nothing to store; " + _why(staged))
-    raw = con.create_table("cx_events", reduce(ir.Table.union, tables), temp=True)
-    latest = raw.occurred_at.max().to_pyarrow().as_py()
+        raise CxError(
+            "no export can be read, so there is nothing to store; " + why_unusable(staged)
+        )
+    raw = reduce(ir.Table.union, tables)
+    if before is None:
+        raw = con.create_table("cx_raw", raw, temp=True)
+    scored, findings = add_text_sentiment(
+        con, raw, scorer=text_scorer, calibrate=config.text.calibrate, known=kept.texts()
+    )
+    findings += currency_findings(raw)
+    prints = con.create_table("cx_new_prints", prints_of(scored), temp=True)
+    latest = prints.last_at.max().to_pyarrow().as_py()
     if latest is None:
-        raise CxError("no export gives a single event; " + _why(staged))
+        raise CxError("no export gives a single event; " + why_unusable(staged))
     begin, declared = config.window()
     cut_off = declared or latest
     if latest > cut_off:
@@ -305,86 +357,5 @@ def _write_events(
             f"observed_from, {begin}, is not before the end of the data, {cut_off}; "
             "set an earlier one in sources.yml"
         )
-    scored, findings = add_text_sentiment(
-        con, raw, scorer=text_scorer, calibrate=config.text.calibrate
-    )
-    findings += currency_findings(raw)
-    prepared = prepare_events(
-        scored,
-        observed_until=cut_off,
-        closes_after=config.journeys.silence,
-        start=config.journeys.start,
-        end=config.journeys.end,
-        split_after=config.journeys.split_after,
-    )
-    ordered = count_ahead(prepared).order_by("customer_id", "occurred_at", "event_id")
-    found = raw.select("touchpoint").distinct().to_pyarrow()["touchpoint"].to_pylist()
-    names = [*found, END, OPEN]
-    named = ["touchpoint", "next_touchpoint"]
-    events = create_named_table(con, "events", ordered, named, names)
-    check_contract(events, "events")
-    check_contract(events, "counted_events")
-    journeys = journey_table(events).order_by("customer_id", "started_at", "journey_id")
-    stored = create_named_table(con, "journeys", journeys, ["path"], names)
-    check_contract(stored, "journeys")
-    return begin, cut_off, findings
-
-
-def _write_accounts(
-    con: BaseBackend,
-    config: Sources,
-    staged: Mapping[str, StagedSource],
-    findings: list[dict[str, Any]],
-) -> None:
-    """Write what became of every row: rejects, quality, and the counts per source."""
-    rejects = reduce(ir.Table.union, [table for item in staged.values() for table in item.rejects])
-    con.create_table(
-        "rejects", rejects.order_by("source", "file", "row_number", "reason", "record")
-    )
-    con.create_table("quality", ibis.memtable(quality(config, staged, findings), schema=COLUMNS))
-    con.create_table("sources", _source_counts(con, staged))
-
-
-def _source_counts(con: BaseBackend, staged: Mapping[str, StagedSource]) -> ir.Table:
-    rejected = con.table("rejects").group_by("source").aggregate(rows=lambda t: t.rows.sum())
-    lost = dict(rejected.to_pandas().itertuples(index=False))
-    stored = con.table("events").group_by("source").aggregate(events=lambda t: t.count())
-    events = dict(stored.to_pandas().itertuples(index=False))
-    rows = []
-    for name, item in staged.items():
-        if item.rule.optional and not item.files:
-            continue
-        read = sum(int(str(file["rows_read"])) for file in item.files)
-        rows.append(
-            {
-                "source": name,
-                "files": len(item.files),
-                "rows_read": read,
-                "rows_stored": read - int(lost.get(name, 0)),
-                "rows_rejected": int(lost.get(name, 0)),
-                "events": int(events.get(name, 0)),
-            }
-        )
-    return ibis.memtable(rows)
-
-
-def _counts(con: BaseBackend) -> dict[str, int]:
-    sources = con.table("sources")
-    totals = {name: sources[name].sum() for name in ("rows_read", "rows_stored", "rows_rejected")}
-    counts = sources.aggregate(**totals).to_pyarrow().to_pylist()[0]
-    for name in ("events", "customers", "journeys"):
-        counts[name] = con.table(name).count().to_pyarrow().as_py()
-    return {name: int(value) for name, value in counts.items()}
-
-
-def _why(staged: Mapping[str, StagedSource]) -> str:
-    """Most frequent reason, for the error message."""
-    tables = [table for item in staged.values() for table in item.rejects]
-    read = sum(int(str(file["rows_read"])) for item in staged.values() for file in item.files)
-    nothing = "no row meets its rules" if read else "the exports have no rows"
-    if not tables:
-        return nothing
-    rejects = reduce(ir.Table.union, tables)
-    counted = rejects.group_by("reason").aggregate(n=rejects.count())
-    top = counted.order_by(ibis.desc("n"), "reason").limit(1).to_pandas()
-    return "most often: " + str(top["reason"].iloc[0]) if len(top) else nothing
+    how = write_log(LogWriter(con, config.journeys, cut_off), scored, prints, before)
+    return begin, cut_off, findings, how

@@ -84,7 +84,8 @@ def compare_snapshots(before: Snapshot, after: Snapshot) -> SnapshotDifference:
 
 
 def _names(con: BaseBackend, database: str) -> list[str]:
-    return list(con.list_tables(database=(database, "main")))
+    found = con.list_tables(database=(database, "main"))
+    return [name for name in found if not name.startswith("cx_")]
 
 
 def _compare(name: str, old: ir.Table | None, new: ir.Table | None) -> dict[str, Any]:

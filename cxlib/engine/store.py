@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxlib.engine.locks import write_lock
+from cxlib.engine.patch import copy_file
 from cxlib.errors import CxError, unknown_name
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Snapshot:
         CxError
             When the snapshot has no such table.
         """
-        known = self.con.list_tables()
+        known = [found for found in self.con.list_tables() if not found.startswith("cx_")]
         if name not in known:
             raise unknown_name("table", name, known, f"in the snapshot {self.id}")
         return self.con.table(name)
@@ -158,9 +159,13 @@ def current_snapshot(workspace: str | Path) -> Snapshot | None:
 
 @contextmanager
 def write_snapshot(
-    workspace: str | Path, snapshot_id: str, meta: dict[str, Any]
+    workspace: str | Path,
+    snapshot_id: str,
+    meta: dict[str, Any],
+    *,
+    start_from: Snapshot | None = None,
 ) -> Iterator[BaseBackend]:
-    """Connection to a new snapshot's empty file; leaving the block makes it the current one.
+    """Connection to a new snapshot's file; leaving the block makes it the current one.
 
     Parameters
     ----------
@@ -170,6 +175,8 @@ def write_snapshot(
         Name made from the content: the same inputs give the same name.
     meta
         What to keep beside the data. The block may add to it.
+    start_from
+        Snapshot whose tables the file holds at first; none where it is not given.
 
     Yields
     ------
@@ -202,6 +209,8 @@ def write_snapshot(
         _remove_leftovers(snapshots.parent)
         building = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=snapshots))
         try:
+            if start_from is not None:
+                copy_file(start_from.data, building / _DATA)
             con = connect(f"duckdb://{building / _DATA}")
             try:
                 yield con

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ibis
@@ -66,7 +68,12 @@ def score_sentiment(score: ir.NumericValue, scale: str) -> ir.FloatingValue:
 
 
 def add_text_sentiment(
-    con: BaseBackend, events: ir.Table, *, scorer: Scorer | None = None, calibrate: bool = False
+    con: BaseBackend,
+    events: ir.Table,
+    *,
+    scorer: Scorer | None = None,
+    calibrate: bool = False,
+    known: Path | None = None,
 ) -> tuple[ir.Table, list[dict[str, object]]]:
     """Events whose sentiment comes from their score, or else from their text, without the text.
 
@@ -80,6 +87,9 @@ def add_text_sentiment(
         What reads the texts; VADER by default.
     calibrate
         Whether to bring texts to the scale of the scores that stand beside texts.
+    known
+        Parquet file of the texts that this scorer has read before, by their hashes; it is written
+        anew, with the texts of these events.
 
     Returns
     -------
@@ -95,7 +105,7 @@ def add_text_sentiment(
     written = events.filter(events.cx_text.notnull())
     if not written.count().to_pyarrow().as_py():
         return events.drop("cx_text"), []
-    read = _read_distinct(con, written.select("cx_text").distinct(), scorer)
+    read = _read_distinct(con, written.select("cx_text").distinct(), scorer, known)
     findings = _unreadable(
         written.select("event_id", "source", "cx_text").left_join(read, "cx_text")
     )
@@ -113,19 +123,36 @@ def add_text_sentiment(
     return scored.drop("cx_text", "cx_sentiment"), findings
 
 
-def _read_distinct(con: BaseBackend, texts: ir.Table, scorer: Scorer | None) -> ir.Table:
+def _read_distinct(
+    con: BaseBackend, texts: ir.Table, scorer: Scorer | None, known: Path | None
+) -> ir.Table:
     """Table of each text's language and sentiment."""
-    numbered = texts.mutate(cx_number=ibis.row_number().over(order_by=texts.cx_text))
+    keyed = texts.mutate(cx_key=texts.cx_text.hexdigest("sha256"))
+    schema = ibis.schema(
+        {"cx_key": "string", "cx_text": "string", "language": "string", "sentiment": "float64"}
+    )
+    read = con.create_table("cx_texts", schema=schema, temp=True)
+    if known is not None and known.is_file():
+        before = con.read_parquet(known)
+        con.insert("cx_texts", keyed.inner_join(before, "cx_key").select(*schema))
+        keyed = keyed.anti_join(before, "cx_key")
+    numbered = keyed.mutate(cx_number=ibis.row_number().over(order_by=keyed.cx_text))
     waiting = con.create_table("cx_texts_waiting", numbered, temp=True)
     n = int(waiting.count().to_pyarrow().as_py())
-    schema = ibis.schema({"cx_text": "string", "language": "string", "sentiment": "float64"})
-    read = con.create_table("cx_texts", schema=schema, temp=True)
     for start in range(0, n, _BATCH):
         batch = waiting.filter(waiting.cx_number.between(start, start + _BATCH - 1))
-        given = batch.order_by("cx_number").to_pandas()["cx_text"]
-        frame = text_sentiment(given, scorer=scorer).assign(cx_text=given)
+        given = batch.order_by("cx_number").select("cx_key", "cx_text").to_pandas()
+        frame = given.join(text_sentiment(given["cx_text"], scorer=scorer))
         con.insert("cx_texts", ibis.memtable(frame[list(schema)], schema=schema))
-    return read
+    if known is not None:
+        _keep_read(con, read, known)
+    return read.drop("cx_key")
+
+
+def _keep_read(con: BaseBackend, read: ir.Table, known: Path) -> None:
+    new = known.with_name(f".writing-{known.name}")
+    con.to_parquet(read.drop("cx_text"), new)
+    os.replace(new, known)
 
 
 def _unreadable(written: ir.Table) -> list[dict[str, object]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
+import pyarrow as pa
 
 from cxlib.engine.files.options import FileRows
 from cxlib.engine.files.reading import read_file
@@ -18,6 +19,7 @@ from cxlib.ingest.config import Source, Sources
 from cxlib.ingest.inputs import Input
 from cxlib.ingest.judging import judge
 from cxlib.ingest.rows import borrow_columns, fill_columns, name_columns
+from cxlib.ingest.staging import KeptFile, StagedFiles
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
@@ -44,6 +46,8 @@ class StagedSource:
     files
         One dictionary per file: ``file``, ``rows_read``, ``rows_joined`` (those of them that a
         line break had split).
+    version
+        Name of everything that its rows depend on.
 
     Examples
     --------
@@ -58,6 +62,7 @@ class StagedSource:
     judged: ir.Table | None = None
     rejects: tuple[ir.Table, ...] = ()
     files: tuple[dict[str, object], ...] = ()
+    version: str = ""
 
     @property
     def rows(self) -> ir.Table | None:
@@ -77,6 +82,7 @@ def stage_source(
     name: str,
     inputs: Sequence[Input],
     staged: Mapping[str, StagedSource],
+    kept: StagedFiles,
 ) -> StagedSource:
     """Rows of one export that can be used, and the others with their reasons.
 
@@ -92,6 +98,8 @@ def stage_source(
         What it is read from.
     staged
         The sources staged before, at least those that this one refers to.
+    kept
+        Rows that were staged by an earlier build; an input is read where it is not among them.
 
     Returns
     -------
@@ -107,32 +115,88 @@ def stage_source(
     if not inputs and rule.optional:
         return StagedSource(name, rule)
     if not inputs:
-        return StagedSource(
-            name, rule, rejects=(_whole_file(name, str(rule.file), 0, "no such file"),)
-        )
-    tables, rejects, files = [], [], []
-    for number, item in enumerate(inputs):
-        table, bad, counts = _read_input(con, config, item, f"{name}_{number}")
-        item.check_unchanged()
-        files.append({"file": item.file, **counts})
-        rejects.extend(bad)
+        missing = _whole_file(name, str(rule.file), 0, "no such file")
+        return StagedSource(name, rule, rejects=(missing,))
+    places = kept.place(name, inputs, around=_around(rule, staged))
+    known = [kept.find(place) for place in places]
+    # From the first change on, an id may have stood before that had not, or the reverse.
+    same = next((n for n, place in enumerate(places) if not kept.is_judged(place)), len(places))
+    tables: dict[int, ir.Table] = {}
+    for number in range(same, len(inputs)):
+        found = known[number]
+        if found is None:
+            table, found = _open_input(con, config, inputs[number], f"{name}_{number}")
+            known[number] = kept.keep(places[number], found)
+        else:
+            table = kept.unjudged(con, places[number], found)
         if table is not None:
-            tables.append(table.mutate(cx_file=ibis.literal(number)))
-    if not tables:
-        return StagedSource(name, rule, rejects=tuple(rejects), files=tuple(files))
+            tables[number] = table.mutate(cx_file=ibis.literal(number, "int64"))
+    files = [found for found in known if found is not None]
+    with_rows = [place for place, found in zip(places, files, strict=True) if found.has_rows]
+    if tables:
+        before = kept.read(con, f"{name}_before", with_rows[: -len(tables)])
+        _judge_files(con, config, name, tables, before, staged, kept, places)
+    judged = kept.read(con, f"{name}_judged", with_rows)
+    lost = [row for found in files for row in found.rejects]
+    rejects = ibis.memtable(pa.Table.from_pylist(lost, schema=_REJECTS.to_pyarrow()))
+    read = tuple({"file": found.file, **found.counts} for found in files)
+    whole = StagedSource(name, rule, judged, (rejects,), read, version=places[-1])
+    if judged is None:
+        return whole
+    return replace(whole, rejects=(rejects, _rejected_rows(judged, whole)))
+
+
+def _around(rule: Source, staged: Mapping[str, StagedSource]) -> str:
+    """Name of what the rows of a source depend on in other sources."""
+    return " ".join(staged[other].version for other in rule.refers_to())
+
+
+def _open_input(
+    con: BaseBackend, config: Sources, item: Input, table_name: str
+) -> tuple[ir.Table | None, KeptFile]:
+    """Records of an input before they are judged, and what to keep of it beside them."""
+    table, bad, counts = _read_input(con, config, item, table_name)
+    item.check_unchanged()
+    rejects = reduce(ir.Table.union, bad).to_pyarrow().to_pylist() if bad else []
+    if table is None:
+        return None, KeptFile(item.file, counts, None, rejects)
+    columns = [column for column in table.columns if not column.startswith("cx_")]
+    rule = config.sources[item.source]
+    table = _keep_texts(fill_columns(table, rule), config, rule)
+    return _hide_personal(table, config, rule), KeptFile(item.file, counts, columns, rejects)
+
+
+def _judge_files(
+    con: BaseBackend,
+    config: Sources,
+    name: str,
+    tables: Mapping[int, ir.Table],
+    before: ir.Table | None,
+    staged: Mapping[str, StagedSource],
+    kept: StagedFiles,
+    places: Sequence[str],
+) -> None:
+    """Judge the rows of some files, by their number, and keep them; ``before`` stand others."""
+    rule = config.sources[name]
     # An engine knows no case: a column that two files spell in two ways is one.
     columns: dict[str, str] = {}
-    for column in (column for table in tables for column in table.columns):
+    for column in (column for table in tables.values() for column in table.columns):
         columns.setdefault(column.casefold(), column)
-    rows = reduce(ir.Table.union, [_with_columns(table, columns) for table in tables])
-    rows = fill_columns(rows, rule)
-    rows = _hide_personal(_keep_texts(rows, config, rule), config, rule)
-    rows = borrow_columns(rows, rule, staged)
+    rows = reduce(ir.Table.union, [_with_columns(t, columns) for t in tables.values()])
+    if before is not None and rule.id is not None:
+        ids = rows.select(cx_record=rows[rule.id].strip().nullif("")).distinct()
+        rows = rows.union(_with_columns(before.semi_join(ids, "cx_record"), columns))
+    rows = borrow_columns(fill_columns(rows, rule), rule, staged)
     judgement = judge(_with_party(rows, name, rule, staged), config, rule)
-    judged = con.create_table(f"{name}_judged", judgement, temp=True)
-    staged_source = StagedSource(name, rule, judged, tuple(rejects), tuple(files))
-    rejected = _rejected_rows(judged, staged_source)
-    return replace(staged_source, rejects=(*rejects, rejected))
+    if list(tables) == [0]:
+        kept.write(con, places[0], judgement)
+        return
+    judged = con.create_table(f"{name}_judging", judgement, temp=True)
+    for number, table in tables.items():
+        own = {column.casefold() for column in table.columns}
+        foreign = [columns[column] for column in columns if column not in own]
+        kept.write(con, places[number], judged.filter(judged.cx_file == number).drop(*foreign))
+    con.drop_table(f"{name}_judging")
 
 
 def _read_input(

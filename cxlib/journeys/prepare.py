@@ -178,7 +178,9 @@ def journey_table(events: ir.Table) -> ir.Table:
     return journeys.mutate(path=journeys.path.sort().map(lambda event: event.touchpoint))
 
 
-def count_ahead(events: ir.Table, *, first_number: int = 1) -> ir.Table:
+def count_ahead(
+    events: ir.Table, *, first_number: int = 1, numbers: ir.Table | None = None
+) -> ir.Table:
     """Events of a log to be stored, with what makes distinct customers and journeys a sum.
 
     Parameters
@@ -187,6 +189,8 @@ def count_ahead(events: ir.Table, *, first_number: int = 1) -> ir.Table:
         What ``prepare_events`` gives.
     first_number
         Number of the first customer, for a log that is written in parts.
+    numbers
+        ``customer_id, cx_customer``: the customers' numbers, where they have them already.
 
     Returns
     -------
@@ -215,9 +219,11 @@ def count_ahead(events: ir.Table, *, first_number: int = 1) -> ir.Table:
     1     2               x            1              False
     2     3          (open)            1               True
     """
-    customers = events.select("customer_id").distinct()
-    number = ibis.row_number().over(ibis.window(order_by="customer_id")) + first_number
-    events = events.join(customers.mutate(cx_customer=number.cast("int64")), "customer_id")
+    if numbers is None:
+        customers = events.select("customer_id").distinct()
+        number = ibis.row_number().over(ibis.window(order_by="customer_id")) + first_number
+        numbers = customers.mutate(cx_customer=number.cast("int64"))
+    events = events.join(numbers.select("customer_id", "cx_customer"), "customer_id")
     in_time = ibis.window(group_by="cx_customer", order_by=ORDER)
     events = events.mutate(cx_place=(ibis.row_number().over(in_time) + 1).cast("int64"))
     # Journeys of a customer may overlap, so the moves are taken journey by journey.

@@ -1,0 +1,191 @@
+"""Rows that were read before: what an unchanged export gave is kept, and not read again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ibis.expr.types as ir
+
+from cxlib.ingest.inputs import Input
+
+if TYPE_CHECKING:
+    from ibis.backends import BaseBackend
+
+__all__ = ["KeptFile", "StagedFiles"]
+
+_KEPT = ("cx_row", "cx_text_")
+"""What a row has besides the columns of its export before it is judged."""
+
+
+@dataclass(frozen=True)
+class KeptFile:
+    """What is kept of one file of a source.
+
+    Attributes
+    ----------
+    file
+        What it is called in rejects.
+    counts
+        Rows read, and those of them that were put together from several lines.
+    columns
+        Columns of its records; None where no record could be used.
+    rejects
+        Unusable lines, or the file as a whole: rows of the table ``rejects``.
+
+    Examples
+    --------
+    >>> KeptFile("orders.csv", {"rows_read": 3}, ["account"], []).has_rows
+    True
+    """
+
+    file: str
+    counts: dict[str, int]
+    columns: list[str] | None
+    rejects: list[dict[str, Any]]
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether there are records to judge."""
+        return self.columns is not None
+
+
+@dataclass
+class StagedFiles:
+    """The folder that keeps judged rows, one Parquet file for each input.
+
+    Attributes
+    ----------
+    folder
+        Where they are; made where it is missing, and closed to other users.
+    recipe
+        Name of everything but the inputs that the rows depend on: code and description.
+    forget
+        Whether to read every input again, whatever is kept.
+    used
+        Files of the folder that this build wrote or read.
+
+    Notes
+    -----
+    What a row is judged to be depends on its file, on the files of its source before it (an id may
+    have stood there) and on the sources that it refers to. A judged file is named by all of these;
+    where only what lies around it has changed, its rows are judged again and not read again.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     files = StagedFiles(Path(folder, "staged"), "r1")
+    ...     inputs = [Input("orders", "orders.csv", Path("orders.csv"), "e3b0c442")]
+    ...     first = files.place("orders", inputs)
+    ...     again = files.place("orders", inputs, around="other accounts")
+    >>> [one.split("-")[0] == other.split("-")[0] for one, other in zip(first, again)]
+    [True]
+    >>> first == again
+    False
+    """
+
+    folder: Path
+    recipe: str
+    forget: bool = False
+    used: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Make the folder, and remove what a killed build was writing."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for leftover in self.folder.glob("*" if self.forget else ".writing-*"):
+            leftover.unlink()
+
+    def place(self, source: str, inputs: Sequence[Input], around: str = "") -> list[str]:
+        """Names under which the judged rows of a source's inputs are kept."""
+        names, before = [], _digest(self.recipe, source, around)
+        for number, item in enumerate(inputs):
+            own = _digest(self.recipe, source, item.file, item.sha256)
+            before = _digest(before, own, str(number))
+            names.append(f"{own}-{before}")
+        return names
+
+    def find(self, place: str) -> KeptFile | None:
+        """What is kept of a file, whatever was around it; None where it must be read."""
+        path = self.folder / f"{place.split('-')[0]}.json"
+        try:
+            kept = KeptFile(**json.loads(path.read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+        if kept.has_rows and self._any_rows(place) is None:
+            return None
+        self.used.add(path.name)
+        return kept
+
+    def keep(self, place: str, kept: KeptFile) -> KeptFile:
+        """Keep what was found in a file, beside its rows."""
+        path = self.folder / f"{place.split('-')[0]}.json"
+        new = path.with_name(f".writing-{path.name}")
+        new.write_text(json.dumps(kept.__dict__), encoding="utf-8")
+        os.chmod(new, 0o600)
+        os.replace(new, path)
+        self.used.add(path.name)
+        return kept
+
+    def is_judged(self, place: str) -> bool:
+        """Whether the rows of a file need not be judged again."""
+        kept = self.find(place)
+        return kept is not None and (not kept.has_rows or self._rows(place).is_file())
+
+    def unjudged(self, con: BaseBackend, place: str, kept: KeptFile) -> ir.Table | None:
+        """Rows of a file that was read before, as they were before they were judged."""
+        path = self._any_rows(place)
+        if path is None or not kept.has_rows:
+            return None
+        rows = con.read_parquet(path)
+        own = {column.casefold() for column in kept.columns or ()}
+        return rows.select(*(c for c in rows.columns if c.casefold() in own or _is_kept(c)))
+
+    def write(self, con: BaseBackend, place: str, rows: ir.Table) -> None:
+        """Keep the judged rows of a file."""
+        new = self.folder / f".writing-{place}.parquet"
+        con.to_parquet(rows, new)
+        os.chmod(new, 0o600)
+        os.replace(new, self._rows(place))
+
+    def read(self, con: BaseBackend, name: str, places: Sequence[str]) -> ir.Table | None:
+        """Judged rows of the files of a source, one after another; None where there are none."""
+        if not places:
+            return None
+        paths = [self._rows(place) for place in places]
+        self.used.update(path.name for path in paths)
+        rows = con.read_parquet(paths, table_name=name, union_by_name=True)
+        return rows.mutate(cx_file=rows.cx_file.cast("int64"))
+
+    def texts(self) -> Path:
+        """File of the sentiments of texts that were read before."""
+        path = self.folder / f"texts-{_digest(self.recipe)}.parquet"
+        self.used.add(path.name)
+        return path
+
+    def remove_unused(self) -> None:
+        """Remove what this build did not use: its inputs are gone or have changed."""
+        for path in self.folder.iterdir():
+            if path.name not in self.used:
+                path.unlink()
+
+    def _rows(self, place: str) -> Path:
+        return self.folder / f"{place}.parquet"
+
+    def _any_rows(self, place: str) -> Path | None:
+        if self._rows(place).is_file():
+            return self._rows(place)
+        return next(iter(sorted(self.folder.glob(f"{place.split('-')[0]}-*.parquet"))), None)
+
+
+def _is_kept(column: str) -> bool:
+    return column == _KEPT[0] or column.startswith(_KEPT[1])
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]

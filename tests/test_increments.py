@@ -1,0 +1,265 @@
+"""A store brought up to date holds what a full build of the same exports holds."""
+
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cxlib.build import build_store
+from cxlib.engine.store import Snapshot
+from cxlib.increments import can_update
+from cxlib.ingest import sources
+from tests.ingest.workspaces import write
+
+SOURCES = """
+    name: shop
+    {until}
+    journeys: {{{journeys}}}
+    text: {{calibrate: false}}
+    sources:
+      accounts:
+        file: accounts*.csv
+        id: id
+        customer: {{key: email}}
+        attributes: [plan]
+        events: [{{touchpoint: signed_up, time: at, optional: true}}]
+      orders:
+        file: orders*.csv
+        id: id
+        customer: {{column: account, of: accounts}}
+        events:
+          - {{touchpoint: {{column: what}}, time: at, value: amount, text: said}}
+          - {{touchpoint: got_help, time: at, when: {{what: ask}}}}
+      web:
+        file: web*.csv
+        customer: {{key: email}}
+        events: [{{touchpoint: visited, time: at}}]
+"""
+HEADS = {
+    "accounts": "id,email,plan,at",
+    "orders": "id,account,what,at,amount,said",
+    "web": "email,at",
+}
+
+
+def tables(snapshot: Snapshot) -> dict[str, pd.DataFrame]:
+    """Every table, its rows in an order of their own; customers' numbers are set apart."""
+    found = {}
+    for name in snapshot.con.list_tables():
+        if name.startswith("cx_"):
+            continue
+        frame = snapshot.table(name).to_pandas()
+        frame = frame.drop(columns="cx_customer", errors="ignore").map(
+            lambda value: tuple(value) if isinstance(value, list) else value
+        )
+        frame = frame.astype("object").where(frame.notna(), None)
+        rows = sorted(frame.itertuples(index=False, name=None), key=repr)
+        found[name] = pd.DataFrame(rows, columns=frame.columns)
+    return found
+
+
+def numbers_hold(snapshot: Snapshot) -> bool:
+    """Whether each customer has one number, in events and journeys, and no two share one."""
+    pairs = [
+        snapshot.table(name).select("customer_id", "cx_customer").to_pandas()
+        for name in ("events", "journeys")
+    ]
+    pairs = pd.concat(pairs).drop_duplicates()
+    return pairs["customer_id"].is_unique and pairs["cx_customer"].is_unique
+
+
+def check_same(workspace: Path, full: Path) -> dict:
+    """Bring one store up to date, build the other anew, and hold them against each other."""
+    updated = build_store(workspace).snapshot
+    anew = build_store(
+        full, sources=workspace / "sources.yml", exports=workspace / "exports", full=True
+    ).snapshot
+    ours, theirs = tables(updated), tables(anew)
+    assert ours.keys() == theirs.keys()
+    for name, frame in theirs.items():
+        pd.testing.assert_frame_equal(ours[name], frame, obj=name)
+    assert numbers_hold(updated)
+    for name in ("observed_until", "counts", "inputs"):
+        assert updated.meta[name] == anew.meta[name]
+    updated.con.disconnect()
+    anew.con.disconnect()
+    return updated.meta
+
+
+def export(folder: Path, name: str, rows: list[str]) -> None:
+    head = HEADS[name.split("-")[0].split(".")[0]]
+    (folder / "exports" / name).write_text("\n".join([head, *rows]) + "\n")
+
+
+def start(folder: Path, journeys: str = "closes_after: 5 days", until: str = "") -> Path:
+    return write(folder, {}, SOURCES.format(journeys=journeys, until=until))
+
+
+ACCOUNTS = [f"{n},c{n}@shop.example,basic,2024-01-{n:02}" for n in range(1, 21)]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A shop of twenty customers, built."""
+    folder = start(tmp_path_factory.mktemp("built") / "shop")
+    export(folder, "accounts.csv", ACCOUNTS)
+    orders = [f"o{n},{n},buy,2024-02-{n:02},5,Great service" for n in range(1, 21)]
+    strange = ["o1,2,ask,2024-02-03,1,", "x,99,buy,2024-02-03,1,"]
+    export(folder, "orders-1.csv", [*orders, "o21,2,ask,2024-02-03,1,", *strange])
+    export(folder, "web.csv", ["c1@shop.example,2024-02-04"])
+    build_store(folder)
+    return folder
+
+
+@pytest.fixture
+def shop(built, tmp_path):
+    """The shop to change."""
+    return Path(shutil.copytree(built, tmp_path / "shop"))
+
+
+def test_a_new_file_is_read_alone_and_touches_its_customers_only(shop, tmp_path, monkeypatch):
+    read = []
+    original = sources._read_file
+
+    def spy(con, config, name, path, *rest):
+        read.append(path.name)
+        return original(con, config, name, path, *rest)
+
+    export(shop, "orders-2.csv", ["o50,3,ask,2024-02-19,1,Bad", "o51,4,buy,2024-02-20,1,"])
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "_read_file", spy)
+        build_store(shop)
+    assert read == ["orders-2.csv"]
+    meta = check_same(shop, tmp_path / "full")
+    assert meta["built"] == "incremental"
+    # Customer 3 signs up, buys, asks and gets help; customer 4 signs up and buys twice.
+    assert meta["prepared_again"] == 4 + 3
+
+
+def test_each_day_of_a_week_equals_a_full_build(shop, tmp_path):
+    days = {
+        "the cut-off moves": (
+            "web.csv",
+            ["c1@shop.example,2024-02-04", "c2@shop.example,2024-02-22"],
+        ),
+        "a late event": ("web.csv", ["c1@shop.example,2024-02-04", "c1@shop.example,2024-01-15"]),
+        "a customer is deleted": ("accounts.csv", ACCOUNTS[1:]),
+        "two customers are one": (
+            "accounts.csv",
+            [line.replace("3,c3@", "3,c2@") for line in ACCOUNTS[1:]],
+        ),
+        "ids stood before": ("orders-0.csv", ["o3,5,buy,2024-02-01,9,", "o4,4,buy,2024-02-01,9,"]),
+    }
+    for name, lines in days.values():
+        export(shop, name, lines)
+        check_same(shop, tmp_path / "full")
+    (shop / "exports" / "orders-0.csv").unlink()
+    check_same(shop, tmp_path / "full")
+
+
+def test_a_journey_ends_when_the_cut_off_moves_past_its_silence(shop):
+    def open_journeys():
+        journeys = build_store(shop).snapshot.table("journeys")
+        return journeys.filter(journeys.is_open).count().execute()
+
+    assert open_journeys() == 6  # orders from 15 to 20 February
+    export(shop, "web.csv", ["c1@shop.example,2024-02-04", "c2@shop.example,2024-02-22"])
+    assert open_journeys() == 5  # from 17 February, and the visit
+
+
+def test_a_new_touchpoint_or_description_writes_the_log_anew(shop):
+    export(shop, "orders-2.csv", ["o50,3,return,2024-02-19,1,"])
+    assert build_store(shop).snapshot.meta["built"] == "full"
+    text = (shop / "sources.yml").read_text()
+    (shop / "sources.yml").write_text(text.replace("got_help", "asked"))
+    assert build_store(shop).snapshot.meta["built"] == "full"
+
+
+def test_a_log_with_much_appended_is_written_anew(shop):
+    assert can_update({"recipe": "r", "appended_share": 0.49}, "r")
+    assert not can_update({"recipe": "r", "appended_share": 0.51}, "r")
+    assert not can_update({"recipe": "r"}, "r")
+    export(shop, "web.csv", ["c1@shop.example,2024-02-05"])
+    # Three events of customer 1 were appended, of 43.
+    assert build_store(shop).snapshot.meta["appended_share"] == pytest.approx(3 / 43)
+
+
+def test_full_builds_again_what_is_there(shop):
+    again = build_store(shop, full=True)
+    assert not again.reused
+    assert again.snapshot.meta["built"] == "full"
+    assert again.snapshot.id.endswith("-full")
+
+
+def test_customers_whose_journeys_could_share_an_id_are_all_prepared(tmp_path):
+    folder = start(tmp_path / "shop")
+    export(folder, "web.csv", [f"c{n}/x@shop.example,2024-02-04" for n in range(9)])
+    build_store(folder)
+    export(folder, "web.csv", [f"c{n}/x@shop.example,2024-02-04" for n in range(10)])
+    assert build_store(folder).snapshot.meta["built"] == "full"
+
+
+people = st.integers(1, 6)
+days = st.integers(1, 28)
+rows = st.fixed_dictionaries(
+    {
+        "accounts.csv": st.lists(
+            st.tuples(people, people, st.sampled_from("ab"), days), max_size=6
+        ),
+        **{
+            f"orders-{k}.csv": st.lists(
+                st.tuples(
+                    st.integers(1, 9), people, st.sampled_from(["buy", "ask"]), days,
+                    st.sampled_from(["", "good", "bad", "lost"]),
+                ),
+                max_size=6,
+            )
+            for k in (1, 2)
+        },
+        "web.csv": st.lists(st.tuples(people, days), min_size=1, max_size=5),
+    }
+)  # fmt: skip
+
+
+def put(folder: Path, state: dict) -> None:
+    for path in (folder / "exports").iterdir():
+        path.unlink()
+    for name, found in state.items():
+        if name.startswith("accounts"):
+            lines = [f"{i},c{e}@shop.example,{p},2024-01-{d:02}" for i, e, p, d in found]
+        elif name.startswith("orders"):
+            lines = [f"{i},{a},{w},2024-01-{d:02},{i},{t}" for i, a, w, d, t in found]
+        else:
+            lines = [f"c{e}@shop.example,2024-01-{d:02}" for e, d in found]
+        if lines or name == "web.csv":
+            export(folder, name, lines)
+
+
+@settings(
+    max_examples=int(os.environ.get("CXLIB_EXAMPLES", "2")),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    first=rows,
+    second=rows,
+    journeys=st.sampled_from(["closes_after: 5 days", "split_after: 4 days", "end: [got_help]"]),
+    seed=st.integers(0, 2**16),
+)
+def test_an_update_equals_a_full_build_row_for_row(tmp_path_factory, first, second, journeys, seed):
+    folder = start(tmp_path_factory.mktemp("shop"), journeys)
+    # Most customers stay as they are, so that there is something not to touch.
+    web = [(100 + n, 1 + n % 20) for n in range(20)]
+    first, second = ({**s, "web.csv": s["web.csv"] + web} for s in (first, second))
+    put(folder, first)
+    build_store(folder)
+    changed = random.Random(seed).sample(sorted(first), 2)
+    second = {name: (second if name in changed else first)[name] for name in first}
+    put(folder, second)
+    check_same(folder, tmp_path_factory.mktemp("full"))
