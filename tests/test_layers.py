@@ -8,7 +8,17 @@ import pytest
 from cxlib import _HOME
 
 GROUND = ("errors", "spans", "tables", "intervals", "likelihood", "descriptions")
-ORDER = ("engine", "ingest", "journeys", "models", "increments", "build", "demo", "publish")
+ORDER = (
+    "engine",
+    "ingest",
+    "journeys",
+    "models",
+    "increments",
+    "build",
+    "watch",
+    "demo",
+    "publish",
+)
 LOG = ("prepare", "log", "maps", "patterns", "periods")
 """Modules of journeys that the others build on; the rest meet in frames."""
 

@@ -92,12 +92,26 @@ def build(
     exports: Annotated[
         Path | None, typer.Option(help="Folder of the exports; default WORKSPACE/exports.")
     ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read and prepare everything again.")
+    ] = False,
+    watch: Annotated[
+        str | None,
+        typer.Option(metavar="SPAN", help="Look again every so often, such as 30s; Ctrl-C ends."),
+    ] = None,
+    wait: Annotated[
+        str, typer.Option(metavar="SPAN", help="How long to wait for another build to end.")
+    ] = "10 seconds",
 ) -> None:
     """Build the store of a workspace.
 
     Reads the exports that sources.yml describes, and says what was kept, what was not, and why.
+    Exports that have not changed are not read again; with --watch the store follows them.
     """
-    _build(workspace, sources=sources, exports=exports)
+    if watch is not None:
+        _watch(workspace, watch, sources=sources, exports=exports)
+    else:
+        _build(workspace, sources=sources, exports=exports, full=full, wait=wait)
 
 
 @app.command(epilog="Example: cxlib report data/demo tour churn --show-code")
@@ -201,10 +215,25 @@ def _simulate(workspace: Path, customers: int, seed: int) -> None:
     simulate_company(workspace, customers=customers, seed=seed, progress=True)
 
 
-def _build(workspace: Path, *, sources: Path | None = None, exports: Path | None = None) -> None:
+def _watch(workspace: Path, every: str, *, sources: Path | None, exports: Path | None) -> None:
+    from cxlib.watch import watch_store
+
+    try:
+        watch_store(
+            workspace,
+            every=every,
+            sources=sources,
+            exports=exports,
+            say=lambda line: print(line, flush=True),
+        )
+    except KeyboardInterrupt:
+        return
+
+
+def _build(workspace: Path, **options: Any) -> None:
     from cxlib.build import build_store
 
-    result = build_store(workspace, sources=sources, exports=exports, progress=True)
+    result = build_store(workspace, progress=True, **options)
     typer.echo(result.summary())
     for line in [*_rejected(result.snapshot), *_doubtful(result.snapshot)]:
         typer.echo(line)
