@@ -124,15 +124,15 @@ def shop(built, tmp_path):
 
 def test_a_new_file_is_read_alone_and_touches_its_customers_only(shop, tmp_path, monkeypatch):
     read = []
-    original = sources._read_file
+    original = sources._read_input
 
-    def spy(con, config, name, path, *rest):
-        read.append(path.name)
-        return original(con, config, name, path, *rest)
+    def spy(con, config, item, *rest):
+        read.append(item.file)
+        return original(con, config, item, *rest)
 
     export(shop, "orders-2.csv", ["o50,3,ask,2024-02-19,1,Bad", "o51,4,buy,2024-02-20,1,"])
     with monkeypatch.context() as patch:
-        patch.setattr(sources, "_read_file", spy)
+        patch.setattr(sources, "_read_input", spy)
         build_store(shop)
     assert read == ["orders-2.csv"]
     meta = check_same(shop, tmp_path / "full")
