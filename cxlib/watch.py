@@ -49,7 +49,8 @@ def watch_store(
     Notes
     -----
     Exports that cannot be built leave the store as it was; they are tried again when they change.
-    Files are compared by size and time, and read only where these differ.
+    Files are compared by size and time, and read only where these differ; a database is asked anew
+    each time.
 
     Examples
     --------
@@ -67,7 +68,7 @@ def watch_store(
     seen, last = None, ""
     while not stop.is_set():
         looked = _look(description, folder)
-        if looked != seen:
+        if looked != seen or _asks_databases(description):
             began = time.perf_counter()
             try:
                 result = build_store(
@@ -93,6 +94,13 @@ def _look(description: Path, folder: Path) -> list[tuple[str, int, int]]:
             continue  # it went between the two calls, or cannot be read: the build will say so
         found.append((path.as_posix(), stat.st_size, stat.st_mtime_ns))
     return found
+
+
+def _asks_databases(description: Path) -> bool:
+    try:
+        return "database:" in description.read_text(encoding="utf-8")
+    except OSError:
+        return False
 
 
 def _changed(result: BuildResult, seconds: float) -> str:
