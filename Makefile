@@ -7,6 +7,7 @@ SERVE     ?= 1
 PORT      ?= 8866
 SPARK_TESTS ?= tests/engine tests/journeys
 EVENTS    ?= 10000000
+SUBSCRIBERS ?= 10000000
 
 # The first Python that is new enough makes the environment; PYTHON=... chooses another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
@@ -55,9 +56,10 @@ lab: $(DEMO_READY) ## open JupyterLab on the notebooks and the same store
 	@test -e "$(WORKSPACE)/store/CURRENT" || $(MAKE) --no-print-directory demo SERVE=0
 	@$(VENV_BIN)/python -m jupyterlab --notebook-dir=.
 
-bench: $(TEST_READY) ## time the measures against queries by hand (EVENTS=10000000 COMPETITORS=1)
+bench: $(TEST_READY) ## time measures and models (EVENTS=10000000 SUBSCRIBERS=10000000 COMPETITORS=1)
 	@$(VENV_BIN)/python -m tests.bench.run --events $(EVENTS) \
 		$(if $(filter 1,$(COMPETITORS)),--competitors) $(ARGS)
+	@$(if $(ARGS),:,$(VENV_BIN)/python -m tests.bench.models --customers $(SUBSCRIBERS))
 
 # The pins of the other locks are those of requirements-dev.lock; UPGRADE=--upgrade renews them.
 LOCK = $(VENV_BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 \

@@ -34,7 +34,7 @@ __all__ = ["retention"]
 _DAY = timedelta(days=1)
 _RETENTION = [
     *("cohort", "period", "label", "n", "customers", "retention", "lower", "upper"),
-    *("events", "value", "revenue_retention", "complete"),
+    *("events", "value", "revenue_retention", "complete", "observed"),
 ]
 
 
@@ -88,7 +88,8 @@ def retention(
         ``events`` int64 and ``value`` float64 (of the returning events in the period, whatever
         ``on`` says), ``revenue_retention`` float64 (``value`` of that of period 0: net revenue
         retention), ``complete`` boolean (the period was over for the whole cohort by
-        ``observed_until``).
+        ``observed_until``), ``observed`` boolean (the cohort did not begin before the log's
+        ``observed_from``).
 
     Raises
     ------
@@ -99,7 +100,9 @@ def retention(
     -----
     A calendar period counts whole: in period 0 a return counts wherever in the period it lies, and
     a start that is also a returning event counts itself. With brackets only events from the start
-    on count. A cell that is not ``complete`` can only grow. A missing value counts 0;
+    on count. A cell that is not ``complete`` can only grow. Of a cohort that is not ``observed``
+    the log has those who were still there when records began, and not what they did before: its
+    rates are NaN, and not 0. A missing value counts 0;
     ``revenue_retention`` is NaN where period 0 has no value.
 
     Examples
@@ -147,7 +150,8 @@ def retention(
     frame = frame.merge(cells, how="left", on=keys, validate="one_to_one")
     if on == "on_or_after":
         frame["customers"] = _still_seen(frame, _latest(back, groups), groups)
-    return _rates(frame, groups)
+    begin = pd.Timestamp.min if log.observed_from is None else pd.Timestamp(log.observed_from)
+    return _rates(frame.assign(observed=frame["cohort"] >= begin), groups)
 
 
 def _only(events: ir.Table, touchpoints: str | Sequence[str] | None) -> ir.Table:
@@ -237,6 +241,8 @@ def _rates(frame: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
     # Every cohort has its period 0, and it comes first.
     base = frame.groupby([*groups, "cohort"])["value"].transform("first")
     frame["revenue_retention"] = frame["value"] / base.where(base != 0)
+    rates = ["retention", "lower", "upper", "revenue_retention"]
+    frame.loc[~frame["observed"], rates] = float("nan")
     return frame[[*groups, *_RETENTION]]
 
 

@@ -51,7 +51,8 @@ def cohorts(
     -------
     plotly.graph_objects.Figure
         Rows are cohorts with their customers, columns the periods. A cell that was not over when
-        the data ended has an asterisk: it can only grow.
+        the data ended has an asterisk: it can only grow. Cohorts from before the records began
+        (``observed`` is False) are left out, and the subtitle says how many.
 
     Raises
     ------
@@ -81,6 +82,10 @@ def cohorts(
     heading = title or ("Revenue that stays" if value else "Customers who stay") + ", by cohort"
     if frame.empty:
         return blank(heading, "No customers in this selection.", theme=theme)
+    frame, early = _observed(frame)
+    if frame.empty:
+        sentence = "Every cohort began before the records did, so that who left is not in them."
+        return blank(heading, sentence, theme=theme)
     if frame[measure].isna().all():
         sentence = "No cohort has value in its first period, so nothing can be compared with it."
         return blank(heading, sentence, theme=theme)
@@ -92,6 +97,7 @@ def cohorts(
     )
     periods = frame["period"].nunique()
     note = "" if frame["complete"].all() else "; * not yet over"
+    note += f"; {early} from before the records not shown" if early else ""
     return dress(
         figure,
         title=heading,
@@ -102,6 +108,14 @@ def cohorts(
         theme=theme,
         min_width=170 + 46 * periods,
     )
+
+
+def _observed(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Cohorts that began when records did or later, and how many did not."""
+    if "observed" not in frame.columns:
+        return frame, 0
+    kept = frame[frame["observed"].astype(bool)]
+    return kept, frame["cohort"].nunique() - kept["cohort"].nunique()
 
 
 def lifecycle(frame: pd.DataFrame, *, title: str | None = None, theme: str = "light") -> go.Figure:

@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cxlib import Spells, spells
 from cxlib.engine.store import Snapshot, find_snapshot, write_snapshot
+from cxlib.journeys.log import Journeys
+from cxlib.models.outcomes.stored import store_spells
 from tests.bench.company import (
     BLOCK,
     CHUNK,
     OBSERVED_UNTIL,
+    SILENCE,
     append_events,
     fingerprint,
     meta_data,
@@ -62,7 +66,8 @@ def write_subscribers(workspace: Path, customers: int, seed: int = 7) -> Snapsho
     if blocks > 1 and customers % BLOCK:
         raise ValueError(f"{customers} customers are not a multiple of {BLOCK}")
     drawn = customers // blocks
-    with write_snapshot(workspace, name, meta_data(name, customers=customers)) as con:
+    meta = meta_data(name, customers=customers)
+    with write_snapshot(workspace, name, meta) as con:
         for first in range(0, drawn, CHUNK):
             generator = np.random.default_rng([seed, first])
             rows = _events(generator, min(CHUNK, drawn - first))
@@ -73,9 +78,17 @@ def write_subscribers(workspace: Path, customers: int, seed: int = 7) -> Snapsho
             con.drop_table("raw")
         for block in range(1, blocks):
             repeat_block(con, block, {})
+        log = Journeys(con.table("events"), con.table("journeys"), OBSERVED_UNTIL, SILENCE)
+        meta["spells"] = {"churn": store_spells(con, "churn", churn(log))}
     written = find_snapshot(workspace, name)
     assert written is not None
     return written
+
+
+def churn(log: Journeys) -> Spells:
+    """Every time at risk, with what was known at its start."""
+    columns = [*LEVELS, "segment"]
+    return spells(log, start="joined", end=LEAVING, window_start=None, columns=columns)
 
 
 def _events(generator: np.random.Generator, size: int) -> pd.DataFrame:

@@ -1,6 +1,8 @@
 """Retention of cohorts."""
 
 from collections import defaultdict
+from dataclasses import replace
+from datetime import datetime
 
 import pandas as pd
 import pytest
@@ -38,6 +40,17 @@ def test_customers_are_retained_on_a_day_or_from_then_on(con, on, first, second)
 def test_cells_that_are_not_over_are_marked(con):
     found = retention(days_log(con), period="day")
     assert found["complete"].tolist() == [True, True, True, False, True, True, False]
+
+
+def test_cohorts_from_before_the_records_have_no_rate_and_not_one_of_zero(con):
+    paths = {"a": "join@0", "b": "join@24 buy@60", "c": "join@49 buy@80"}
+    log = replace(log_of(con, paths), observed_from=datetime(2024, 1, 2))
+    found = retention(log, period="day", periods=1)
+    assert found["observed"].tolist() == [False, False, True, True, True, True]
+    assert found["retention"].isna().tolist() == [True, True, False, False, False, False]
+    assert found.loc[0, "lower":"upper"].isna().all()
+    assert found.loc[2:, "retention"].tolist() == [1, 1, 1, 1]
+    assert retention(log_of(con, paths), period="day")["observed"].all()
 
 
 def test_start_and_return_may_be_different_touchpoints(con):

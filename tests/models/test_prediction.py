@@ -21,7 +21,7 @@ from cxlib import (
     validate_survival,
 )
 from cxlib.models.prediction.smoothing import smoothed
-from tests.journeys.logs import log_of
+from tests.journeys.logs import log_of, rows_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::cxlib.CxWarning")
 
@@ -341,6 +341,16 @@ def test_customers_may_be_followed_in_months(con):
     counted = followed_after(found, "2024-02-16", unit="months").drop(columns="as_of")
     assert counted.columns.tolist() == ["age_months", "duration_months", "event", "n"]
     assert counted.to_numpy().tolist() == [[0, 2, False, 1], [1, 1, True, 1], [1, 2, True, 1]]
+
+
+def test_a_missing_group_is_named_as_in_the_counts_of_a_fit(con):
+    rows = rows_of({"a": "join@0"}, channel="web") + rows_of({"b": "join@0"}, channel=None)
+    found = spells(
+        log_of(con, rows + rows_of({"c": "leave@0"}), observed_until="2024-03-01"),
+        start="join", end="leave", window_start=None, columns="channel",
+    )  # fmt: skip
+    counted = followed_after(found, "2024-02-01", columns="channel")
+    assert counted["channel"].tolist() == ["(none)", "web"]
 
 
 def test_the_whole_way_from_a_log_to_a_validation(con):

@@ -47,6 +47,15 @@ def test_a_cell_that_is_not_over_has_an_asterisk():
     assert "* not yet over" in figure.layout.title.subtitle.text
 
 
+def test_cohorts_from_before_the_records_are_left_out_and_counted():
+    frame = cohort_frame().assign(observed=[False, False, True])
+    figure = plot.cohorts(frame)
+    assert list(figure.data[0].y) == ["2024-02  (20)"]
+    assert "1 from before the records not shown" in figure.layout.title.subtitle.text
+    none = plot.cohorts(frame.assign(observed=False))
+    assert none.layout.meta["empty"]
+
+
 def test_revenue_may_be_more_than_at_first():
     figure = plot.cohorts(cohort_frame(), measure="revenue_retention")
     assert figure.data[0].zmax == 1.5

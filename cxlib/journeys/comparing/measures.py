@@ -82,7 +82,7 @@ def _whole(frame: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
     """Retention in the cells that were over, with the value of period 0."""
     first = frame.groupby([*groups, "cohort"])["value"].transform("first")
     frame = frame.assign(cx_first=first)
-    return frame[frame["complete"].astype(bool)]
+    return frame[frame["complete"].astype(bool) & frame["observed"].astype(bool)]
 
 
 def _sums_of(**means: str) -> Callable[[pd.DataFrame, list[str]], pd.DataFrame]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
 from cxlib.journeys.clock import check_unit, moment, units_between
-from cxlib.journeys.log import as_list
+from cxlib.journeys.log import NO_GROUP, as_list
 from cxlib.spans import parse_moment
 
 __all__ = ["followed_after"]
@@ -55,9 +55,9 @@ def followed_after(
     Returns
     -------
     pandas.DataFrame
-        One row per pattern and outcome: the columns, ``age_<unit>`` int64 (whole units from the
-        origin to the cut), ``duration_<unit>`` int64 (from the cut to the end or the last whole
-        unit seen), ``event`` bool, ``n`` int64 and ``as_of`` (the cut).
+        One row per pattern and outcome: the columns (missing text is "(none)"), ``age_<unit>``
+        int64 (whole units from the origin to the cut), ``duration_<unit>`` int64 (from the cut to
+        the end or the last whole unit seen), ``event`` bool, ``n`` int64 and ``as_of`` (the cut).
 
     Raises
     ------
@@ -105,7 +105,7 @@ def followed_after(
     event = there.event & (ended <= seen)
     stopped = ibis.least(units_between(there.exited_at, cut_at, unit, up=False), seen)
     found = there.select(
-        *keys,
+        **{name: _filled(there[name]) for name in keys},
         _age=units_between(cut_at, there.origin, unit, up=False),
         _duration=ibis.ifelse(event, ended, stopped),
         event=event,
@@ -117,3 +117,7 @@ def followed_after(
     frame = frame.sort_values(order, ignore_index=True).astype({"event": "bool", "n": "int64"})
     frame[_AS_OF] = pd.Timestamp(at)
     return frame.rename(columns={"_age": f"age_{unit}", "_duration": f"duration_{unit}"})
+
+
+def _filled(column: ir.Value) -> ir.Value:
+    return column.fill_null(NO_GROUP) if column.type().is_string() else column

@@ -20,6 +20,12 @@ __all__ = ["BG_BB", "BG_NBD", "MBG_NBD", "NBD", "PARETO_NBD", "Family"]
 
 Array = NDArray[Any]
 
+_FAR = 1e6
+"""Sum of a and b from which the formula loses more digits than it has to give."""
+
+_MOST_PURCHASES = 5_000
+"""Of one customer within a horizon."""
+
 _POLE = 1e-6
 """Where a formula divides 0 by 0: as near to it as rounding allows, and as an answer may be off."""
 
@@ -149,8 +155,27 @@ def _until_they_leave(shape: Any, rate: Any, a: float, b: Any, time: Any) -> Arr
     third = a + np.asarray(b) - 1
     third = np.where(np.abs(third) < _POLE, _POLE, third)
     z = time / (rate + time)
-    series = special.hyp2f1(third - shape, a - 1, third, z)
-    return third / (a - 1) * (1 - (1 - z) ** (a - 1) * series)
+    with np.errstate(all="ignore"):
+        series = special.hyp2f1(third - shape, a - 1, third, z)
+        found = np.atleast_1d(third / (a - 1) * (1 - (1 - z) ** (a - 1) * series))
+    # Where all customers leave alike, or hardly any does, its parts leave the range of numbers.
+    lost = ~np.isfinite(found) | (np.broadcast_to(third, found.shape) > _FAR)
+    if lost.any():
+        shape, z, b = (np.broadcast_to(each, found.shape)[lost] for each in (shape, z, b))
+        found[lost] = _one_by_one(shape, z, a, b)
+    return found
+
+
+def _one_by_one(shape: Array, z: Array, a: float, b: Array) -> Array:
+    """The same: the chance that the k-th purchase is made, by those who stayed for it, summed."""
+    total, stays = np.zeros(len(z)), np.ones(len(z))
+    for k in range(1, _MOST_PURCHASES + 1):
+        more = special.betainc(k, shape, z) * stays
+        total += more
+        if (more <= 1e-12 * total).all():
+            break
+        stays = stays * (b + k - 1) / (a + b + k - 1)
+    return total
 
 
 def _bg_purchases(parameters: Array, rows: Rows, time: float) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxlib.errors import CxError
+from cxlib.errors import CxError, CxWarning
 from cxlib.intervals import check_confidence
-from cxlib.models.value.purchases import PurchaseModel
+from cxlib.models.value.model import PurchaseModel
 from cxlib.models.value.rows import Rows, read_rows
 from cxlib.models.value.spending import SpendModel
 from cxlib.spans import parse_span
@@ -74,6 +75,13 @@ def customer_value(
         For rows that the models cannot read, a margin or rate out of range, a model without
         standard errors, or a horizon that is empty.
 
+    Warns
+    -----
+    CxWarning
+        When a model runs to its edge, so that a parameter may be 50 times larger or smaller than
+        estimated; and for draws at which no value can be computed, which the bounds then take for
+        the lowest and the highest. A bound is never NaN where the value is not.
+
     Notes
     -----
     Value is margin times expected spend times the integral of exp(-d t) over the expected
@@ -103,6 +111,7 @@ def customer_value(
     """
     check_confidence(confidence)
     _check(purchases, spend, margin, discount_rate, draws)
+    _warn_of_edges(purchases, spend)
     rows = read_rows(customers, discrete=purchases.family.discrete)
     x, total = SpendModel.totals(customers)
     spent = spend.predict(customers)["expected_spend"].to_numpy()
@@ -136,7 +145,38 @@ def _quantiles(
         found[number] = value(buying)[2] * SpendModel.expected(paying, *money)
     tail = (1 - confidence) / 2
     # Not interpolated: a draw without a finite mean is beyond all others, and not NaN.
-    return np.quantile(found, [tail, 1 - tail], axis=0, method="inverted_cdf")
+    unknown = np.isnan(found)
+    if not unknown.any():
+        return np.quantile(found, [tail, 1 - tail], axis=0, method="inverted_cdf")
+    warnings.warn(
+        f"{int(unknown.any(axis=1).sum()):,} of {draws:,} sets of parameters that the data allow "
+        f"give {int(unknown.any(axis=0).sum()):,} customers no value that can be computed; their "
+        "bounds take it for the lowest and for the highest, and may be 0 or infinite",
+        CxWarning,
+        stacklevel=3,
+    )
+    lower = np.quantile(np.where(unknown, 0.0, found), tail, axis=0, method="inverted_cdf")
+    return np.array(
+        [
+            lower,
+            np.quantile(np.where(unknown, np.inf, found), 1 - tail, axis=0, method="inverted_cdf"),
+        ]
+    )
+
+
+def _warn_of_edges(purchases: PurchaseModel, spend: SpendModel) -> None:
+    """Say which parameters the data hardly know, as where nobody seems to leave."""
+    for model, name in ((purchases, purchases.family.name), (spend, "gamma-gamma")):
+        spread = np.sqrt(np.diag(model.estimate.log_covariance))
+        if hardly := [n for n, wide in zip(model.estimate.names, spread, strict=True) if wide > 2]:
+            factor = np.exp(1.96 * float(spread.max()))
+            warnings.warn(
+                f"the {name} model runs to its edge: {' and '.join(hardly)} may be {factor:,.0f} "
+                "times larger or smaller than estimated; the bounds of value hold whatever the "
+                "data allow of them",
+                CxWarning,
+                stacklevel=3,
+            )
 
 
 def _payments(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from cxlib.errors import CxError, unknown_name
 from cxlib.likelihood import Estimate, maximize
 from cxlib.models.value.families import BG_BB, BG_NBD, MBG_NBD, NBD, PARETO_NBD, Family
+from cxlib.models.value.model import PurchaseModel
 from cxlib.models.value.rows import Rows, read_rows
 from cxlib.spans import parse_span
 
@@ -29,6 +29,9 @@ __all__ = [
 Array = NDArray[Any]
 
 _UNITS = {"hours": timedelta(hours=1), "days": timedelta(days=1), "weeks": timedelta(weeks=1)}
+
+_ENOUGH = 5_000
+"""Histories, of the frequent and of the rare ones, that say about where a maximum is."""
 
 
 def fit_bg_nbd(histories: pd.DataFrame, *, unit: str = "weeks") -> PurchaseModel:
@@ -228,162 +231,6 @@ def fit_bg_bb(histories: pd.DataFrame, *, period: str | timedelta | None = None)
     return _fit(BG_BB, histories, length, "periods")
 
 
-@dataclass(frozen=True)
-class PurchaseModel:
-    """A model of how often customers buy and when they leave.
-
-    Parameters
-    ----------
-    family
-        Which one.
-    estimate
-        Its parameters.
-    period
-        Length of a unit of time.
-    unit
-        Its name.
-
-    Examples
-    --------
-    >>> histories = pd.DataFrame(
-    ...     {"frequency": [0, 1, 5], "recency": [0, 9, 30], "T": [39, 39, 39],
-    ...      "weight": [50, 20, 10]})
-    >>> model = fit_nbd(histories).at(r=0.5, alpha=10.0)
-    >>> model.expected_purchases(["1 week", "4 weeks"])
-       horizon_weeks  expected_purchases
-    0            1.0                0.05
-    1            4.0                0.20
-    """
-
-    family: Family
-    estimate: Estimate
-    period: timedelta | None
-    unit: str
-
-    @property
-    def summary(self) -> pd.DataFrame:
-        """Parameters with 95 % intervals.
-
-        Returns
-        -------
-        pandas.DataFrame
-            One row per parameter: ``parameter`` (text), ``estimate``, ``standard_error``,
-            ``lower``, ``upper`` float64. The interval is symmetric on the log scale.
-        """
-        return self.estimate.summary()
-
-    @property
-    def log_likelihood(self) -> float:
-        """Log-likelihood at the estimates."""
-        return self.estimate.log_likelihood
-
-    def at(self, **values: float) -> PurchaseModel:
-        """The same model at given parameters, such as published ones.
-
-        Parameters
-        ----------
-        **values
-            A value for each parameter.
-
-        Returns
-        -------
-        PurchaseModel
-            Without standard errors (NaN).
-        """
-        return PurchaseModel(self.family, self.estimate.at(**values), self.period, self.unit)
-
-    def predict(self, histories: pd.DataFrame, *, horizon: str | timedelta | int) -> pd.DataFrame:
-        """Chance that customers are still active, and their purchases to come.
-
-        Parameters
-        ----------
-        histories
-            As given to the fit, or one row per customer.
-        horizon
-            How far ahead, from the end of each history: a span ("26 weeks"), or for the BG/BB
-            the number of opportunities.
-
-        Returns
-        -------
-        pandas.DataFrame
-            The rows as given, with ``probability_alive`` (at the end of the history; for the BG/BB
-            at the next opportunity) and ``expected_purchases`` (within the horizon, of one customer
-            of the row, who may have left) float64.
-        """
-        rows = read_rows(histories, discrete=self.family.discrete)
-        alive, purchases = self.forecast(self.estimate.values, rows, [self.time_of(horizon)])
-        return histories.assign(probability_alive=alive, expected_purchases=purchases[0])
-
-    def expected_purchases(self, horizons: Sequence[str | timedelta | int]) -> pd.DataFrame:
-        """Repeat purchases of a new customer, of whom nothing else is known.
-
-        Parameters
-        ----------
-        horizons
-            Times since the first purchase, as in ``predict``.
-
-        Returns
-        -------
-        pandas.DataFrame
-            One row per horizon: ``horizon_<unit>`` and ``expected_purchases`` float64 (the first
-            purchase not counted).
-        """
-        times = np.array([self.time_of(horizon) for horizon in horizons], dtype="float64")
-        found = self.family.from_start(self.estimate.values, times)
-        return pd.DataFrame({f"horizon_{self.unit}": times, "expected_purchases": found})
-
-    def forecast(
-        self, parameters: Array, rows: Rows, times: Sequence[float]
-    ) -> tuple[Array, list[Array]]:
-        """Chance to be active and expected purchases, as arrays, at any parameters.
-
-        Parameters
-        ----------
-        parameters
-            Values in the order of the summary.
-        rows
-            Histories.
-        times
-            How far ahead, in the unit of the model.
-
-        Returns
-        -------
-        tuple of numpy.ndarray and list of numpy.ndarray
-            One value per row; one array per time.
-        """
-        alive = np.exp(self.family.log_alive(parameters, rows))
-        return alive, [alive * self.family.purchases(parameters, rows, time) for time in times]
-
-    def time_of(self, horizon: str | timedelta | int) -> float:
-        """A horizon in the unit of the model.
-
-        Parameters
-        ----------
-        horizon
-            As in ``predict``.
-
-        Returns
-        -------
-        float
-            Whole for the BG/BB.
-
-        Raises
-        ------
-        CxError
-            For a bare number where a span is meant, and the other way round.
-        """
-        if not self.family.discrete:
-            span = parse_span(horizon)  # type: ignore[arg-type]
-            assert self.period is not None
-            return span / self.period
-        if isinstance(horizon, int) and not isinstance(horizon, bool) and horizon >= 0:
-            return float(horizon)
-        raise CxError(
-            f"the horizon is {horizon!r}, and the BG/BB model counts purchase opportunities; give "
-            "a whole number of them, such as 5"
-        )
-
-
 def _unit(unit: str) -> timedelta:
     if unit not in _UNITS:
         raise unknown_name("unit", unit, _UNITS)
@@ -404,18 +251,36 @@ def _fit(
     observed = float(rows.weight @ rows.end)
     rate, span = bought / observed, observed / rows.n
 
-    def log_likelihood(parameters: Array) -> float:
-        return float(rows.weight @ family.log_likelihood(parameters, rows))
+    def best(rows: Rows, starts: Sequence[Sequence[float]]) -> Estimate:
+        return maximize(
+            lambda parameters: float(rows.weight @ family.log_likelihood(parameters, rows)),
+            family.parameters,
+            starts,
+            model=family.name,
+            n=rows.n,
+            hint="customers may be too few or too alike for it: try fit_nbd, or look further back",
+        )
 
-    estimate = maximize(
-        log_likelihood,
-        family.parameters,
-        family.starts(rate, span),
-        model=family.name,
-        n=rows.n,
-        hint="customers may be too few or too alike for it: try fit_nbd, or look further back",
-    )
-    return PurchaseModel(family, estimate, period, unit)
+    starts = family.starts(rate, span)
+    if len(rows.x) > 2 * _ENOUGH:
+        # A part of the histories finds the hill; all of them are then asked from there alone.
+        try:
+            near = best(_thinned(rows), starts).summary()["estimate"].tolist()
+            return PurchaseModel(family, best(rows, [near]), period, unit)
+        except CxError:
+            pass
+    return PurchaseModel(family, best(rows, starts), period, unit)
+
+
+def _thinned(rows: Rows) -> Rows:
+    """The most frequent histories, and some of the others, each in place of its neighbours."""
+    order = np.argsort(-rows.weight, kind="stable")
+    own, others = order[:_ENOUGH], np.sort(order[_ENOUGH:])
+    step = -(-len(others) // _ENOUGH)
+    others = others[::step]
+    kept = np.concatenate([own, others])
+    weight = np.concatenate([rows.weight[own], rows.weight[others] * step])
+    return Rows(rows.x[kept], rows.last[kept], rows.end[kept], weight)
 
 
 def _aggregate(rows: Rows) -> Rows:

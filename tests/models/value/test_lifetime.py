@@ -1,11 +1,13 @@
 """Customer value."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from cxlib import customer_value, fit_bg_bb, fit_gamma_gamma, fit_nbd
-from cxlib.errors import CxError
+from cxlib import customer_value, fit_bg_bb, fit_bg_nbd, fit_gamma_gamma, fit_nbd
+from cxlib.errors import CxError, CxWarning
 from tests.models.value.test_spending import simulate
 
 
@@ -91,3 +93,46 @@ def test_given_parameters_have_no_interval(buyers, spend):
     model = fit_nbd(buyers).at(r=0.5, alpha=10.0)
     with pytest.raises(CxError, match="has no standard errors, and so no interval"):
         customer_value(buyers, purchases=model, spend=spend, **KNOWN)
+
+
+def loyal(seed: int = 2, n: int = 600) -> pd.DataFrame:
+    """Histories of customers of whom hardly any leaves, so that little is known of leaving."""
+    random = np.random.default_rng(seed)
+    end, rate = random.uniform(20, 60, n), random.gamma(0.8, 1 / 8, n)
+    leaves = random.beta(1.0, 40.0, n)
+    x, last, at, active = np.zeros(n, int), np.zeros(n), np.zeros(n), np.ones(n, bool)
+    for _ in range(60):
+        at = at + random.exponential(1, n) / rate
+        bought = active & (at < end)
+        x[bought] += 1
+        last[bought] = at[bought]
+        active = bought & (random.random(n) >= leaves)
+    return pd.DataFrame({"frequency": x, "recency": last, "T": end, "money": 30.0})
+
+
+def test_a_model_at_its_edge_is_said_and_its_bounds_are_numbers(spend):
+    histories = loyal()
+    model = fit_bg_nbd(histories)
+    with pytest.warns(CxWarning, match=r"BG/NBD model runs to its edge: a and b may be .* times"):
+        found = customer_value(histories, purchases=model, spend=spend, **KNOWN)
+    assert np.isfinite(found[["value", "lower", "upper"]]).all(axis=None)
+    assert ((found["lower"] <= found["value"]) & (found["value"] <= found["upper"])).all()
+    # Whether few leave or none hardly matters within a year: the bounds are near those of the NBD.
+    never = customer_value(histories, purchases=fit_nbd(histories), spend=spend, **KNOWN)
+    assert found["upper"].sum() == pytest.approx(never["upper"].sum(), rel=0.15)
+
+
+def test_draws_without_a_value_widen_the_bounds_and_are_said(buyers, spend):
+    model = fit_nbd(buyers)
+    whole = customer_value(buyers, purchases=model, spend=spend, **KNOWN)
+    highest = 1.2 * model.summary["estimate"].iloc[0]
+
+    def purchases(parameters, rows, time):
+        found = model.family.purchases(parameters, rows, time)
+        return np.where(parameters[0] > highest, np.nan, found)
+
+    broken = replace(model, family=replace(model.family, purchases=purchases))
+    with pytest.warns(CxWarning, match=r"sets of parameters .* 3 customers no value"):
+        found = customer_value(buyers, purchases=broken, spend=spend, **KNOWN)
+    assert (found["lower"] <= whole["lower"]).all()
+    assert (found["upper"] == np.inf).all()

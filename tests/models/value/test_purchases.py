@@ -241,6 +241,26 @@ def test_a_donor_is_the_integral_over_all_they_may_be():
     assert found == pytest.approx(ahead / likelihood, rel=1e-6)
 
 
+@pytest.mark.parametrize("size", [1e3, 1e7, 1e14])
+def test_where_all_leave_alike_the_forecast_is_that_of_one_chance(size):
+    """A beta of a and b that grow together is one chance, a / (a + b), for everybody."""
+    chance, shape, z = 0.02, 0.8 + 5, 26.0 / (8.0 + 40.0 + 26.0)
+    row = Rows(*(np.array([value]) for value in (5.0, 38.0, 40.0, 1.0)))
+    given = np.array([0.8, 8.0, chance * size, (1 - chance) * size])
+    found = BG_NBD.purchases(given, row, 26.0)[0]
+    made = stats.nbinom(shape, 1 - z).sf(np.arange(400))
+    witness = (made * (1 - chance) ** np.arange(400)).sum()
+    assert found == pytest.approx(witness, rel=0.2 / size**0.5 + 1e-9)
+
+
+def test_many_histories_give_the_maximum_that_few_lead_to(histories, monkeypatch):
+    whole = fit_bg_nbd(histories)
+    monkeypatch.setattr("cxlib.models.value.purchases._ENOUGH", 20)
+    found = fit_bg_nbd(histories)
+    assert values(found) == pytest.approx(values(whole), rel=1e-6)
+    assert found.log_likelihood == pytest.approx(whole.log_likelihood, abs=1e-6)
+
+
 @pytest.mark.parametrize("x", [0, 5, 3000])
 @pytest.mark.parametrize("a", [0.3, 1.0 + 1e-9, 4.0])
 def test_frequent_buyers_and_poles_leave_the_forecast_finite(x, a):
