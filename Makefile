@@ -45,7 +45,7 @@ test: $(TEST_READY) ## run every test
 	@$(VENV_BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-spark: .java $(SPARK_READY) ## run the tests of the measures on a local Spark (needs Java 17 or 21)
-	@$(VENV_BIN)/python -m pytest --engine spark $(SPARK_TESTS) $(ARGS)
+	@$(VENV_BIN)/python -m pytest --engine spark -n 2 --dist worksteal $(SPARK_TESTS) $(ARGS)
 
 lint: $(TEST_READY) ## check style, formatting and types
 	$(VENV_BIN)/python -m ruff check
@@ -107,7 +107,8 @@ INSTALL = $(VENV_BIN)/python -m pip install --quiet --disable-pip-version-check
 	@touch $@
 
 .java:
-	@command -v java >/dev/null || test -x "$$JAVA_HOME/bin/java" || { \
-		echo "Spark needs Java 17 or 21, and there is no 'java' here; install it" \
-			"(on Debian openjdk-17-jre-headless), or set JAVA_HOME to the folder where it is" >&2; \
-		exit 1; }
+	@java="$${JAVA_HOME:+$$JAVA_HOME/bin/}java"; said=$$("$$java" -version 2>&1); \
+	case "$$said" in \
+	*version\ \"17*|*version\ \"21*) ;; \
+	*) echo "Spark needs Java 17 or 21, and '$$java -version' says: $$said; install it (on Debian" \
+		"openjdk-17-jre-headless), or set JAVA_HOME to the folder where it is" >&2; exit 1;; esac

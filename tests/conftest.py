@@ -80,6 +80,9 @@ def start_spark(folder: Path):
     """Small local Spark, with the defaults of Spark 4 where they bear on results."""
     from pyspark.sql import SparkSession
 
+    # Neither a Spark installed elsewhere nor a host name that nobody resolves is to be met.
+    os.environ.pop("SPARK_HOME", None)
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     settings = {
         "spark.master": os.environ.get("CXLIB_SPARK_MASTER", "local[2]"),
         "spark.ui.enabled": False,
@@ -89,12 +92,17 @@ def start_spark(folder: Path):
         "spark.driver.memory": "2g",
         "spark.sql.warehouse.dir": folder / "warehouse",
         "spark.local.dir": folder / "scratch",
-        # A handful of rows: one partition, nothing to broadcast, no code made for them.
+        # A handful of rows: one partition, nothing to broadcast, and no code made for them or
+        # plan searched for, which would take longer than the query; nor does Java compile twice.
         "spark.default.parallelism": 1,
         "spark.sql.shuffle.partitions": 1,
         "spark.sql.autoBroadcastJoinThreshold": -1,
         "spark.sql.adaptive.enabled": False,
         "spark.sql.codegen.wholeStage": False,
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.sql.constraintPropagation.enabled": False,
+        "spark.sql.subexpressionElimination.enabled": False,
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     }
     builder = SparkSession.builder.appName("cxlib tests")
     for name, value in settings.items():
