@@ -290,7 +290,7 @@ def _fill(
         log = Journeys(con.table("events"), con.table("journeys"), cut_off, silence, begin)
         spells_of = store_declared(con, config.spells, log)
         bar.set_description("gather customers")
-        findings += store_customers(con, config, staged.values(), who)
+        findings += store_customers(con, config, staged, who)
         bar.update()
         bar.set_description("check quality")
         store_accounts(con, config, staged, findings)

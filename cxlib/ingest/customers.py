@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import ibis
@@ -13,6 +13,7 @@ from cxlib.ingest.config import Sources
 from cxlib.ingest.facts import conflicts_among, facts_of, ranked
 from cxlib.ingest.identity import Identities
 from cxlib.ingest.quality import conflict_findings
+from cxlib.ingest.records import early_events, record_times
 from cxlib.ingest.sources import StagedSource
 from cxlib.tables import CONTRACTS, check_contract
 
@@ -23,7 +24,7 @@ __all__ = ["believed", "customer_rows", "store_customers"]
 
 
 def store_customers(
-    con: BaseBackend, config: Sources, staged: Iterable[StagedSource], who: Identities
+    con: BaseBackend, config: Sources, staged: Mapping[str, StagedSource], who: Identities
 ) -> list[dict[str, object]]:
     """Write who is who, what records say of them, where they differ, and what is believed.
 
@@ -34,7 +35,7 @@ def store_customers(
     config
         The workspace's description.
     staged
-        Its sources, whose rows know their customer.
+        Its sources by name, whose rows know their customer.
     who
         What ``resolve_identities`` gives.
 
@@ -43,9 +44,15 @@ def store_customers(
     list of dict
         Findings for the ``quality`` table: attributes on which a customer's records differ.
     """
-    known = con.create_table("identities", who.identities.order_by("source", "record_id"))
+    times = con.create_table("cx_record_times", record_times(staged), temp=True)
+    records = who.identities.left_join(times, ["source", "record_id"])
+    records = records.drop("source_right", "record_id_right").order_by("source", "record_id")
+    known = con.create_table("identities", records)
+    con.create_table("early_events", early_events(staged).order_by("event_id"))
     con.create_table("merges", who.merges.order_by(*who.merges.columns))
-    told = facts_of(staged).order_by("customer_id", "attribute", "source", "record_id")
+    told = facts_of(staged.values(), times).order_by(
+        "customer_id", "attribute", "source", "record_id"
+    )
     facts = con.create_table("facts", told)
     said = ranked(facts, config.survivorship, list(config.sources), config.registers)
     differ = conflicts_among(said).order_by("customer_id", "attribute")

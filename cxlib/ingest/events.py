@@ -13,7 +13,7 @@ from cxlib.ingest.rules import applies, as_number, described
 from cxlib.ingest.sentiment import score_sentiment
 from cxlib.ingest.sources import StagedSource
 
-__all__ = ["events_of"]
+__all__ = ["event_id", "events_of"]
 
 
 def events_of(staged: StagedSource, extras: Iterable[str]) -> list[ir.Table]:
@@ -44,7 +44,6 @@ def events_of(staged: StagedSource, extras: Iterable[str]) -> list[ir.Table]:
     """
     if staged.rows is None:
         return []
-    several = len(staged.rule.events) > 1
     events = []
     for number, rule in enumerate(staged.rule.events):
         time = f"cx_time_{number}"
@@ -53,9 +52,7 @@ def events_of(staged: StagedSource, extras: Iterable[str]) -> list[ir.Table]:
         if staged.rule.journey is not None:
             journey = journey + "/" + rows[staged.rule.journey].strip().nullif("").fill_null("-")
         columns: dict[str, ir.Value] = {
-            "event_id": ibis.literal(f"{staged.name}:")
-            + rows.cx_record
-            + (f":{number}" if several else ""),
+            "event_id": event_id(staged, rows, number),
             "customer_id": rows.cx_customer,
             "journey_id": journey,
             "occurred_at": rows[time],
@@ -70,6 +67,12 @@ def events_of(staged: StagedSource, extras: Iterable[str]) -> list[ir.Table]:
         }
         events.append(rows.select(**columns, **kept))
     return events
+
+
+def event_id(staged: StagedSource, rows: ir.Table, number: int) -> ir.StringValue:
+    """Id of the event that a row gives by the rule of this number."""
+    several = len(staged.rule.events) > 1
+    return ibis.literal(f"{staged.name}:") + rows.cx_record + (f":{number}" if several else "")
 
 
 def _text(rows: ir.Table, rule: EventRule, number: int) -> ir.StringValue:

@@ -23,29 +23,34 @@ FACTS = ibis.schema(
         "valid_from": "timestamp",
         "source": "string",
         "record_id": "string",
+        "recorded_at": "timestamp",
     }
 )
-"""Columns of ``facts``: ``valid_from`` is UTC, null where the export does not say since when."""
+"""Columns of ``facts``. UTC: ``valid_from``, since when it holds, and ``recorded_at``, the earliest
+time of its record; each null where the export does not say."""
 
 
-def facts_of(staged: Iterable[StagedSource]) -> ir.Table:
+def facts_of(staged: Iterable[StagedSource], times: ir.Table) -> ir.Table:
     """What the records of all sources say of their customers.
 
     Parameters
     ----------
     staged
         The workspace's sources.
+    times
+        What ``record_times`` gives.
 
     Returns
     -------
     ibis.expr.types.Table
         One row per usable record and attribute with a value: ``customer_id, attribute, value,
-        valid_from, source, record_id``.
+        valid_from, source, record_id, recorded_at``.
 
     Examples
     --------
-    >>> facts_of([]).columns
-    ('customer_id', 'attribute', 'value', 'valid_from', 'source', 'record_id')
+    >>> from cxlib.ingest.records import record_times
+    >>> facts_of([], record_times({})).count().to_pandas()
+    0
     """
     tables = [
         _said(item.rows, item, number)
@@ -53,7 +58,10 @@ def facts_of(staged: Iterable[StagedSource]) -> ir.Table:
         if item.rows is not None
         for number in range(len(item.rule.attributes))
     ]
-    return reduce(ir.Table.union, tables) if tables else ibis.memtable([], schema=FACTS)
+    if not tables:
+        return ibis.memtable([], schema=FACTS)
+    told = reduce(ir.Table.union, tables).left_join(times, ["source", "record_id"])
+    return told.select(*FACTS)
 
 
 def _said(rows: ir.Table, item: StagedSource, number: int) -> ir.Table:
@@ -90,16 +98,20 @@ def known_by(facts: ir.Table, moment: datetime | None, lasting: Sequence[str]) -
 
     Examples
     --------
-    >>> rows = [("a", "plan", "pro", datetime(2024, 1, 1), "crm", "1"),
-    ...         ("a", "born", "1990", None, "crm", "1"), ("a", "city", "Rome", None, "crm", "1")]
+    >>> rows = [("a", "plan", "pro", datetime(2024, 1, 1), "crm", "1", None),
+    ...         ("a", "born", "1990", None, "crm", "1", None),
+    ...         ("a", "city", "Rome", None, "crm", "1", None)]
     >>> facts = ibis.memtable([dict(zip(FACTS, row)) for row in rows], schema=FACTS)
     >>> sorted(known_by(facts, datetime(2024, 1, 2), ["born"]).attribute.to_list())
     ['born', 'plan']
     """
     if moment is None:
         return facts
-    before = facts.valid_from < ibis.literal(moment, type="timestamp")
-    return facts.filter(before | (facts.valid_from.isnull() & facts.attribute.isin(list(lasting))))
+    at = ibis.literal(moment, type="timestamp")
+    lasts = facts.valid_from.isnull() & facts.attribute.isin(list(lasting))
+    # A record that came later told nothing before, however long what it tells had been so.
+    lasts = lasts & (facts.recorded_at < at).fill_null(True)
+    return facts.filter((facts.valid_from < at) | lasts)
 
 
 def ranked(
@@ -131,8 +143,8 @@ def ranked(
 
     Examples
     --------
-    >>> rows = [("a", "plan", "pro", datetime(2024, 1, 1), "crm", "1"),
-    ...         ("a", "plan", "basic", datetime(2024, 2, 1), "billing", "7")]
+    >>> rows = [("a", "plan", "pro", datetime(2024, 1, 1), "crm", "1", None),
+    ...         ("a", "plan", "basic", datetime(2024, 2, 1), "billing", "7", None)]
     >>> facts = ibis.memtable([dict(zip(FACTS, row)) for row in rows], schema=FACTS)
     >>> for rule in ("most_trusted", "newest"):
     ...     said = ranked(facts, Survivorship(rule=rule), ["crm", "billing"], ["crm", "billing"])
@@ -198,7 +210,8 @@ def conflicts_among(said: ir.Table) -> ir.Table:
 
     Examples
     --------
-    >>> rows = [("a", "plan", "pro", None, "crm", "1"), ("a", "plan", "basic", None, "crm", "2")]
+    >>> rows = [("a", "plan", "pro", None, "crm", "1", None),
+    ...         ("a", "plan", "basic", None, "crm", "2", None)]
     >>> facts = ibis.memtable([dict(zip(FACTS, row)) for row in rows], schema=FACTS)
     >>> said = ranked(facts, Survivorship(), ["crm"], ["crm"])
     >>> conflicts_among(said).select("values", "sources", "chosen").to_pandas()
