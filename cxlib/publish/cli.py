@@ -14,6 +14,7 @@ import typer
 from cxlib import __version__
 from cxlib.errors import CxError, CxWarning
 from cxlib.publish.store_commands import store_app
+from cxlib.publish.workspace_commands import add_workspace_commands
 
 if TYPE_CHECKING:
     from cxlib.engine.store import Snapshot
@@ -30,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(store_app, name="store")
+add_workspace_commands(app)
 
 Workspace = Annotated[
     Path, typer.Argument(help="Folder with sources.yml and exports.", show_default=False)

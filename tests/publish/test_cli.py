@@ -50,7 +50,7 @@ def test_help_lists_the_commands_and_an_example(
 ) -> None:
     assert run(monkeypatch, "--help") == 0
     text = capsys.readouterr().out
-    for command in ("demo", "build", "report", "serve", "--version", "--debug"):
+    for command in ("demo", "init", "check", "build", "report", "serve", "--debug"):
         assert command in text
     assert "Example: cxlib demo" in text
 

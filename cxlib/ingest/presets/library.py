@@ -26,7 +26,13 @@ def _as_table(words: Any) -> Any:
 
 
 class PresetTable(Strict):
-    """One table of a vendor: what it holds, how it is known, and its words for `sources.yml`."""
+    """One table of a vendor: what it holds, how it is known, and its words for `sources.yml`.
+
+    Examples
+    --------
+    >>> load_preset("stripe").tables["charge"].about
+    'payments, and attempts that failed'
+    """
 
     about: str
     named: tuple[str, ...] = ()
@@ -36,7 +42,13 @@ class PresetTable(Strict):
 
 
 class SpellRule(Strict):
-    """Touchpoints that start and end a customer's time at risk, as ``spells`` takes them."""
+    """Touchpoints that start and end a customer's time at risk, as ``spells`` takes them.
+
+    Examples
+    --------
+    >>> SpellRule(start=("signed_up",), end=("left",)).end
+    ('left',)
+    """
 
     start: tuple[str, ...]
     end: tuple[str, ...]

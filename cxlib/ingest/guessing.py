@@ -1,0 +1,158 @@
+"""A first `sources.yml`, by looking at a folder of exports."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from cxlib.engine.connect import connect
+from cxlib.engine.files.plain import plain_suffix
+from cxlib.engine.files.reading import JSON, read_file
+from cxlib.engine.files.sheets import WORKBOOKS
+from cxlib.errors import CxError
+from cxlib.ingest.checking import SourcesCheck, check_sources
+from cxlib.ingest.config import load_sources
+from cxlib.ingest.looks import Look, look_at
+from cxlib.ingest.presets.recognition import recognise
+from cxlib.ingest.proposals import ask_of, propose, refer
+from cxlib.ingest.sampling import sample_file
+
+__all__ = ["Guess", "guess_sources"]
+
+_KINDS = (".csv", ".tsv", ".txt", ".parquet", *JSON, *WORKBOOKS)
+_ROWS = 500
+_HEAD = """\
+# Written by cxlib init from the first rows of each export: what it says is a guess. Lines with
+# "to decide" wait for you. docs/sources.md explains every word; cxlib check shows what comes of it.
+name: {name}
+timezone: UTC          # to decide: the zone of times that carry none
+"""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A description that was guessed.
+
+    Attributes
+    ----------
+    text
+        The file's content.
+    notes
+        What was guessed, and what is left to decide, in sentences.
+    found
+        What it makes of the exports; None where nothing could be guessed.
+
+    Examples
+    --------
+    >>> Guess("name: shop", ["nothing to read"], None).notes
+    ['nothing to read']
+    """
+
+    text: str
+    notes: list[str]
+    found: SourcesCheck | None
+
+
+def guess_sources(exports: Path) -> Guess:
+    """Description of a folder of exports, as far as names and values tell.
+
+    Parameters
+    ----------
+    exports
+        The folder, with files in it or in folders of it.
+
+    Returns
+    -------
+    Guess
+        A source of which no row can be used stands in it as a comment.
+
+    Raises
+    ------
+    CxError
+        When the folder holds no file that can be read.
+    """
+    frames, notes = _frames(exports)
+    if not frames:
+        raise CxError(
+            f"there is no export in {exports.as_posix()!r} that can be read; {_said(notes)}"
+        )
+    uses, rest = recognise(frames)
+    looks = refer([look_at(file, frame) for file, frame in rest.items()])
+    blocks = {use.name: use.text for use in uses} | {look.name: propose(look) for look in looks}
+    notes += [use.note for use in uses] + [look.note for look in looks]
+    name = exports.parent.name if exports.name == "exports" else exports.name
+    return _tried(exports, _HEAD.format(name=_quoted(name)), blocks, looks, notes)
+
+
+def _frames(exports: Path) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """First rows of every file, by its place in the folder, and what cannot be read."""
+    frames: dict[str, pd.DataFrame] = {}
+    notes: list[str] = []
+    con = connect()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, path in enumerate(sorted(exports.rglob("*"))):
+            if not path.is_file() or plain_suffix(path) not in _KINDS:
+                continue
+            file = path.relative_to(exports).as_posix()
+            sample = Path(folder, str(number), path.name)
+            try:
+                sample_file(path, sample, _ROWS)
+                rows = read_file(con, sample, f"guess_{number}").table.limit(_ROWS)
+                frames[file] = rows.drop("cx_row").to_pandas().astype("object")
+            except (CxError, OSError) as error:
+                notes.append(f"{file}: cannot be read, {' '.join(str(error).split())}")
+    con.disconnect()
+    return frames, notes
+
+
+def _tried(
+    exports: Path, head: str, blocks: dict[str, str], looks: list[Look], notes: list[str]
+) -> Guess:
+    """The description of the blocks that work; the others stay as comments."""
+    personal = sorted({column for look in looks for column in look.personal})
+    if personal:
+        head += f"personal: [{', '.join(map(_quoted, personal))}]   # their hashes stand instead\n"
+    lost = {look.name: ask for look in looks if (ask := ask_of(look))}
+    found: SourcesCheck | None = None
+    for _ in range(3):
+        lost |= {look.name: f"it refers to {look.of}" for look in looks if look.of in lost}
+        text = _text(head, blocks, lost)
+        if len(lost) == len(blocks):
+            break
+        found = _checked(text, exports)
+        if not set(found.useless) - set(lost):
+            break
+        reasons = found.sources.set_index("source")["reason"]
+        lost |= {name: str(reasons[name]) for name in found.useless if name in blocks}
+    notes += [f"{name}: left as a comment, {why}" for name, why in lost.items()]
+    return Guess(text, notes, None if len(lost) == len(blocks) else found)
+
+
+def _text(head: str, blocks: dict[str, str], lost: dict[str, str]) -> str:
+    parts = [head, "sources:"]
+    for name, block in blocks.items():
+        if name in lost:
+            block = f"  # to decide: {lost[name]}\n" + "".join(
+                f"  #{line}" for line in block.splitlines(keepends=True)
+            )
+        parts.append(block)
+    return "\n".join(parts)
+
+
+def _checked(text: str, exports: Path) -> SourcesCheck:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "sources.yml")
+        path.write_text(text, encoding="utf-8")
+        return check_sources(load_sources(path, exports=exports), exports)
+
+
+def _quoted(text: str) -> str:
+    plain = text.replace("_", "a").replace(" ", "a").isalnum() and not text[:1].isdigit()
+    return text if plain else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _said(notes: list[str]) -> str:
+    return "; ".join(notes) or "put CSV, Parquet, JSON or Excel files there"

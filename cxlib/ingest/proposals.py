@@ -1,0 +1,158 @@
+"""What an export seems to hold, in the words of `sources.yml`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from cxlib.ingest.looks import Look, is_ambiguous
+
+__all__ = ["ask_of", "propose", "refer"]
+
+_MOMENT = re.compile(r"_?(at|on|date|time|datetime|timestamp|dt)$")
+_VAGUE = ("", "created", "create", "event", "timestamp", "date", "time", "occurred", "recorded")
+
+
+def refer(looks: list[Look]) -> list[Look]:
+    """Looks with names of their own, in which rows without an e-mail refer to one with it.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from cxlib.ingest.looks import look_at
+    >>> people = look_at("users.csv", pd.DataFrame({"id": ["1"], "email": ["a@x.example"]}))
+    >>> orders = look_at("orders.csv", pd.DataFrame({"order_id": ["9"], "user_id": ["1"]}))
+    >>> [look.of for look in refer([people, orders])]
+    [None, 'users']
+    """
+    named: list[Look] = []
+    for look in looks:
+        taken = sum(one.name == look.name or one.name.startswith(f"{look.name}_") for one in named)
+        named.append(replace(look, name=f"{look.name}_{taken + 1}") if taken else look)
+    return [_referring(look, named) for look in named]
+
+
+def _referring(look: Look, looks: list[Look]) -> Look:
+    if look.email is not None or look.customer is None:
+        return look
+    own = set(look.frame[look.customer].dropna().astype("str"))
+    for other in looks:
+        if other is look or other.id is None or not own:
+            continue
+        register = other.email is not None or other.customer is None
+        ids = set(other.frame[other.id].dropna().astype("str"))
+        alike = look.customer.lower() in (other.id.lower(), f"{other.name[:-1]}_id".lower())
+        if register and (len(own & ids) / len(own) > 0.3 or (alike and other.email)):
+            return replace(look, of=other.name)
+    return look
+
+
+def ask_of(look: Look) -> str:
+    """What must be decided before the export can be read at all; empty where nothing must.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from cxlib.ingest.looks import look_at
+    >>> ask_of(look_at("plans.csv", pd.DataFrame({"plan": ["pro"]})))
+    'which column says whose the rows are'
+    """
+    if look.email is None and look.customer is None and look.id is None:
+        return "which column says whose the rows are"
+    return ""
+
+
+def propose(look: Look) -> str:
+    """Words of a source in ``sources.yml``, with a comment on what is guessed.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from cxlib.ingest.looks import look_at
+    >>> frame = pd.DataFrame({"order_id": ["9"], "user_id": ["1"], "placed_at": ["2024-01-05"]})
+    >>> print(propose(look_at("orders.csv", frame)))
+      orders:
+        file: "orders.csv"
+        id: order_id
+        customer: {key: user_id}        # to decide: is it the key that all systems share?
+        events:
+          - touchpoint: placed_order    # to decide: the name, from the customer's side
+            time: placed_at
+    <BLANKLINE>
+    """
+    lines = [f"  {look.name}:", f'    file: "{look.file}"']
+    if look.id is not None:
+        lines.append(f"    id: {_word(look.id)}")
+    lines.append(f"    customer: {_customer(look)}")
+    is_register = look.id is not None and look.of is None and (look.email or not look.customer)
+    if is_register and look.attributes:
+        told = ", ".join(_word(name) for name in look.attributes)
+        lines.append(f"    attributes: [{told}]   # facts about the customer")
+    rules = [rule for name in look.times for rule in _event(look, name)]
+    if rules:
+        lines += ["    events:", *rules]
+    else:
+        lines.append("    # to decide: no column holds the times of events")
+    return "\n".join([*lines, ""])
+
+
+def _customer(look: Look) -> str:
+    if look.email is not None:
+        other = f", otherwise: {_word(look.id)}" if look.id else ""
+        return f"{{key: {_word(look.email)}{other}}}"
+    if look.of is not None:
+        return f"{{column: {_word(str(look.customer))}, of: {look.of}, unknown: keep}}"
+    key = look.customer or look.id or "COLUMN"
+    return f"{{key: {_word(key)}}}        # to decide: is it the key that all systems share?"
+
+
+def _event(look: Look, column: str) -> list[str]:
+    form = look.times[column]
+    empty = bool(look.frame[column].isna().any() or (look.frame[column] == "").any())
+    name = f"{{column: {_word(str(look.kind))}}}" if look.kind else _touchpoint(look, column)
+    why = "" if look.kind else "    # to decide: the name, from the customer's side"
+    lines = [f"      - touchpoint: {name}{why}"]
+    time = _word(column) if form is None else f'{{column: {_word(column)}, format: "{form}"}}'
+    lines.append(f"        time: {time}")
+    if form is not None and all(
+        is_ambiguous(look.frame[name], other) for name, other in look.times.items() if other
+    ):
+        lines[-1] += "    # to decide: day or month first"
+    if empty:
+        lines.append("        optional: true")
+    if column == next(iter(look.times)):
+        lines += _measures(look)
+    return lines
+
+
+def _measures(look: Look) -> list[str]:
+    lines = []
+    if look.value is not None:
+        lines.append(f"        value: {_word(look.value)}    # to decide: is it money?")
+        if look.currency is not None:
+            lines.append(f"        currency: {{column: {_word(look.currency)}}}")
+    if look.score is not None:
+        column, scale = look.score
+        lines.append(f"        score: {{column: {_word(column)}, scale: {scale}}}")
+    if look.text is not None:
+        lines.append(
+            f"        text: {_word(look.text)}    # to decide: does the customer write it?"
+        )
+    return lines
+
+
+def _touchpoint(look: Look, column: str) -> str:
+    thing = look.name.rsplit("_", 1)[-1]
+    thing = thing[:-3] + "y" if thing.endswith("ies") else thing.removesuffix("s") or thing
+    verb = _MOMENT.sub("", column.lower())
+    if look.email is not None and look.id is not None and verb in (*_VAGUE, "signup", "registered"):
+        return "signed_up"
+    name = f"had_{thing}" if verb in _VAGUE else verb if thing in verb else f"{verb}_{thing}"
+    return re.sub(r"[^a-z0-9]+", "_", name).strip("_")
+
+
+def _word(name: str) -> str:
+    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)
+    taken = name.lower() in ("yes", "no", "true", "false", "on", "off", "null", "y", "n")
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return name if plain and not taken else f'"{escaped}"'
