@@ -91,16 +91,16 @@ def calibration(
     )
 
 
-def _top(rows: pd.DataFrame) -> float:
-    """Where both axes end: what is drawn, and a little more."""
-    most = rows[["predicted", "observed", "upper", "calibrated"]].max().max()
-    return float(min(1.02, max(most * 1.06, 0.05)))
+def _end(rows: pd.DataFrame, *columns: str) -> float:
+    """Where an axis ends: what is drawn on it, and a little more."""
+    return float(min(1.02, max(rows[[*columns]].max().max() * 1.06, 0.05)))
 
 
 def _equal(rows: pd.DataFrame) -> go.Scatter:
+    end = _end(rows, "predicted")
     return go.Scatter(
-        x=[0, _top(rows)],
-        y=[0, _top(rows)],
+        x=[0, end],
+        y=[0, end],
         mode="lines",
         line={"color": _EQUAL, "width": 1.5, "dash": "dot"},
         name="as predicted",
@@ -148,11 +148,12 @@ def _points(rows: pd.DataFrame, within: str) -> go.Scatter:
 
 
 def _lay_out(figure: go.Figure, rows: pd.DataFrame, within: str) -> None:
-    axis = {"range": [0, _top(rows)], "tickformat": ".0%", "nticks": 7, "showline": True}
+    axis = {"tickformat": ".0%", "nticks": 7, "showline": True}
+    right, up = _end(rows, "predicted"), _end(rows, "predicted", "observed", "upper", "calibrated")
     figure.update_layout(
         hovermode="closest",
-        xaxis={**axis, "title": f"predicted to leave {within} (%)"},
-        yaxis={**axis, "title": "observed (%)"},
+        xaxis={**axis, "range": [0, right], "title": f"predicted to leave {within} (%)"},
+        yaxis={**axis, "range": [0, up], "title": "observed (%)"},
         legend={"orientation": "h", "y": -64 / _PLOT, "yanchor": "top", "x": 0,
                 "itemclick": False, "itemdoubleclick": False, "traceorder": "normal"},
         showlegend=True,

@@ -76,11 +76,12 @@ def together(parts):
 # Calibration
 
 
-def test_predictions_are_drawn_beside_what_happened_on_equal_axes():
+def test_predictions_are_drawn_beside_what_happened():
     figure = plot.calibration(calibration_frame())
     equal, smooth, seen = figure.data
     assert list(equal.x) == list(equal.y)
-    assert figure.layout.xaxis.range == figure.layout.yaxis.range
+    assert figure.layout.xaxis.range[1] == equal.x[1] == pytest.approx(0.25 * 1.06)
+    assert figure.layout.yaxis.range[1] == pytest.approx(0.37 * 1.06)
     assert (list(smooth.y), list(seen.y)) == ([0.05, 0.29], [0.05, 0.3])
     assert seen.y[1] + seen.error_y.array[1] == pytest.approx(0.37)
     assert seen.y[1] - seen.error_y.arrayminus[1] == pytest.approx(0.24)

@@ -120,7 +120,8 @@ def spells(
     Returns
     -------
     Spells
-        Lazy; ``spell_counts`` and ``risk_table`` count them.
+        Lazy, but for a look at who starts or ends several times; ``spell_counts`` and
+        ``risk_table`` count them.
 
     Raises
     ------
