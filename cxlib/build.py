@@ -31,6 +31,7 @@ from cxlib.ingest.accounts import count_rows, store_accounts, why_unusable
 from cxlib.ingest.config import Sources, load_sources
 from cxlib.ingest.customers import store_customers
 from cxlib.ingest.events import events_of
+from cxlib.ingest.forgotten import Forgotten, load_forgotten
 from cxlib.ingest.identity import assign_customers, resolve_identities
 from cxlib.ingest.inputs import Input, hash_file, open_inputs
 from cxlib.ingest.money import currency_findings
@@ -189,7 +190,8 @@ def _build(
     progress: bool,
     full: bool,
 ) -> BuildResult:
-    recipe = _recipe(description, text_scorer)
+    forgotten = load_forgotten(workspace)
+    recipe = _recipe(description, text_scorer, forgotten)
     snapshot_id = _digest([recipe, [item.as_meta() for item in inputs]])
     found = find_snapshot(workspace, snapshot_id)
     if full and found is not None:
@@ -197,7 +199,7 @@ def _build(
     if found is not None:
         point_to(workspace, snapshot_id)
         return BuildResult(found, reused=True)
-    kept = StagedFiles(workspace / "store" / "staged", recipe, full)
+    kept = StagedFiles(workspace / "store" / "staged", recipe, full, forgotten)
     start = None if full else _to_update(workspace, recipe)
     meta: dict[str, Any] = {"name": config.name, "cxlib_version": cxlib.__version__}
     meta["recipe"] = recipe
@@ -218,7 +220,7 @@ def _to_update(workspace: Path, recipe: str) -> Snapshot | None:
     return current if current is not None and can_update(current.meta, recipe) else None
 
 
-def _recipe(description: Path, text_scorer: Scorer | None) -> str:
+def _recipe(description: Path, text_scorer: Scorer | None, forgotten: Forgotten | None) -> str:
     """Name of everything but the inputs that a snapshot depends on."""
     package = Path(cxlib.__file__).parent
     code = [
@@ -238,6 +240,7 @@ def _recipe(description: Path, text_scorer: Scorer | None) -> str:
         "code": [hash_file(path) for path in code],
         "sources": hash_file(description),
         "text_scorer": _named(text_scorer),
+        "forgotten": None if forgotten is None else forgotten.version,
     }
     return _digest(content)
 

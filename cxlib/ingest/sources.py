@@ -125,7 +125,14 @@ def stage_source(
     for number in range(same, len(inputs)):
         found = known[number]
         if found is None:
-            table, found = _open_input(con, config, inputs[number], f"{name}_{number}")
+            table, found = _open_input(
+                # Nobody can tell whether an unreadable line is of someone who was forgotten.
+                con,
+                config,
+                inputs[number],
+                f"{name}_{number}",
+                nameless=kept.forgotten is not None,
+            )
             known[number] = kept.keep(places[number], found)
         else:
             table = kept.unjudged(con, places[number], found)
@@ -135,7 +142,9 @@ def stage_source(
     with_rows = [place for place, found in zip(places, files, strict=True) if found.has_rows]
     if tables:
         before = kept.read(con, f"{name}_before", with_rows[: -len(tables)])
-        _judge_files(con, config, name, tables, before, staged, kept, places)
+        left_out = _judge_files(con, config, name, tables, before, staged, kept, places)
+        for number, n in left_out.items():
+            files[number] = kept.keep(places[number], files[number].without(name, n))
     judged = kept.read(con, f"{name}_judged", with_rows)
     lost = [row for found in files for row in found.rejects]
     rejects = ibis.memtable(pa.Table.from_pylist(lost, schema=_REJECTS.to_pyarrow()))
@@ -152,12 +161,14 @@ def _around(rule: Source, staged: Mapping[str, StagedSource]) -> str:
 
 
 def _open_input(
-    con: BaseBackend, config: Sources, item: Input, table_name: str
+    con: BaseBackend, config: Sources, item: Input, table_name: str, *, nameless: bool
 ) -> tuple[ir.Table | None, KeptFile]:
     """Records of an input before they are judged, and what to keep of it beside them."""
     table, bad, counts = _read_input(con, config, item, table_name)
     item.check_unchanged()
     rejects = reduce(ir.Table.union, bad).to_pyarrow().to_pylist() if bad else []
+    if nameless:
+        rejects = [{**row, "record": None} for row in rejects]
     if table is None:
         return None, KeptFile(item.file, counts, None, rejects)
     columns = [column for column in table.columns if not column.startswith("cx_")]
@@ -175,8 +186,11 @@ def _judge_files(
     staged: Mapping[str, StagedSource],
     kept: StagedFiles,
     places: Sequence[str],
-) -> None:
-    """Judge the rows of some files, by their number, and keep them; ``before`` stand others."""
+) -> dict[int, int]:
+    """Judge the rows of some files, by their number, and keep them; ``before`` stand others.
+
+    Returns how many rows of each file are of forgotten people, and left out.
+    """
     rule = config.sources[name]
     # An engine knows no case: a column that two files spell in two ways is one.
     columns: dict[str, str] = {}
@@ -187,16 +201,26 @@ def _judge_files(
         ids = rows.select(cx_record=rows[rule.id].strip().nullif("")).distinct()
         rows = rows.union(_with_columns(before.semi_join(ids, "cx_record"), columns))
     rows = borrow_columns(fill_columns(rows, rule), rule, staged)
-    judgement = judge(_with_party(rows, name, rule, staged), config, rule)
+    rows = _with_party(rows, name, rule, staged).mutate(cx_source=ibis.literal(name))
+    left_out: dict[int, int] = {}
+    if kept.forgotten is not None:
+        who = rule.customer
+        refers = None if who.of is None else (who.of, str(who.column))
+        theirs = kept.forgotten.among(rows, name, refers)
+        found = rows.filter(theirs).group_by("cx_file").aggregate(n=lambda t: t.count())
+        left_out = {int(n): int(m) for n, m in found.to_pandas().itertuples(index=False)}
+        rows = rows.filter(~theirs)
+    judgement = judge(rows, config, rule)
     if list(tables) == [0]:
         kept.write(con, places[0], judgement)
-        return
+        return left_out
     judged = con.create_table(f"{name}_judging", judgement, temp=True)
     for number, table in tables.items():
         own = {column.casefold() for column in table.columns}
         foreign = [columns[column] for column in columns if column not in own]
         kept.write(con, places[number], judged.filter(judged.cx_file == number).drop(*foreign))
     con.drop_table(f"{name}_judging")
+    return left_out
 
 
 def _read_input(

@@ -6,12 +6,13 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ibis.expr.types as ir
 
+from cxlib.ingest.forgotten import Forgotten
 from cxlib.ingest.inputs import Input
 
 if TYPE_CHECKING:
@@ -54,6 +55,12 @@ class KeptFile:
         """Whether there are records to judge."""
         return self.columns is not None
 
+    def without(self, source: str, n: int) -> KeptFile:
+        """The same, with some rows left out because their customers were forgotten."""
+        row = {"source": source, "file": self.file, "row_number": None, "rows": n, "record": None}
+        said = {**row, "reason": "the customer was forgotten (cxlib forget)"}
+        return replace(self, rejects=[*self.rejects, said])
+
 
 @dataclass
 class StagedFiles:
@@ -65,8 +72,10 @@ class StagedFiles:
         Where they are; made where it is missing, and closed to other users.
     recipe
         Name of everything but the inputs that the rows depend on: code and description.
-    forget
+    anew
         Whether to read every input again, whatever is kept.
+    forgotten
+        Whose rows to leave out.
     used
         Files of the folder that this build wrote or read.
 
@@ -92,13 +101,14 @@ class StagedFiles:
 
     folder: Path
     recipe: str
-    forget: bool = False
+    anew: bool = False
+    forgotten: Forgotten | None = None
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Make the folder, and remove what a killed build was writing."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for leftover in self.folder.glob("*" if self.forget else ".writing-*"):
+        for leftover in self.folder.glob("*" if self.anew else ".writing-*"):
             leftover.unlink()
 
     def place(self, source: str, inputs: Sequence[Input], around: str = "") -> list[str]:

@@ -116,6 +116,27 @@ def build(
         _build(workspace, sources=sources, exports=exports, full=full, wait=wait)
 
 
+@app.command(epilog="Example: cxlib forget data/demo crm_contacts:C-00017")
+def forget(
+    workspace: Workspace,
+    customer: Annotated[
+        str, typer.Argument(help="customer_id, or SOURCE:ID of one of their records.")
+    ],
+) -> None:
+    """Remove a person from every snapshot, and show by a search that nothing is left.
+
+    The next build of the same exports leaves them out. The exports themselves and reports that
+    were written are not touched.
+    """
+    from cxlib.forget import forget_customer
+
+    done = forget_customer(workspace, customer)
+    typer.echo(f"{'snapshot':<22}{'table':<16}{'rows changed':>14}{'rows found now':>16}")
+    for row in done.tables.itertuples():
+        typer.echo(f"{row.snapshot:<22}{row.table:<16}{row.rows_changed:>14,}{row.rows_found:>16,}")
+    typer.echo("No table of any snapshot names the customer.")
+
+
 @app.command(epilog="Example: cxlib report data/demo tour churn --show-code")
 def report(
     workspace: Workspace,

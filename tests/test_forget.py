@@ -1,0 +1,134 @@
+"""A forgotten person is in no table, no byte and no later build of a store."""
+
+import stat
+
+import pytest
+from typer.testing import CliRunner
+
+from cxlib.build import build_store
+from cxlib.engine.store import list_snapshots, open_store
+from cxlib.errors import CxError
+from cxlib.forget import forget_customer
+from cxlib.publish.cli import app
+from tests.ingest.workspaces import write
+
+SOURCES = """
+    name: shop
+    sources:
+      accounts:
+        file: accounts.csv
+        id: id
+        customer: {key: email}
+        attributes: [plan]
+        events: [{touchpoint: signed_up, time: at}]
+      orders:
+        file: orders.csv
+        id: id
+        customer: {column: account, of: accounts}
+        events: [{touchpoint: placed_order, time: at}]
+"""
+ADA = "ada.lovelace@analytical.example"
+FILES = {
+    "accounts.csv": "id,email,plan,at\n"
+    f"A-17,{ADA},difference-engine,2024-01-01\n"
+    "A-18,bob@shop.example,basic,2024-01-02\n",
+    "orders.csv": "id,account,at\nO-1001,A-17,2024-02-01\nO-1002,A-18,2024-02-02\n"
+    "O-1003,A-17,soon-by-ada\nO-1004,A-18,later,A-17\n",
+}
+MARKS = (ADA, "A-17", "O-1001", "difference-engine", "soon-by-ada")
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """Two snapshots of a shop of two customers."""
+    workspace = write(tmp_path, FILES, SOURCES)
+    build_store(workspace)
+    orders = FILES["orders.csv"] + "O-1005,A-18,2024-02-05\n"
+    (workspace / "exports" / "orders.csv").write_text(orders)
+    build_store(workspace)
+    return workspace
+
+
+def marks_in_files(workspace):
+    """Marks of the person that any file of the store holds."""
+    held = b"".join(p.read_bytes() for p in (workspace / "store").rglob("*") if p.is_file())
+    return {mark for mark in MARKS if mark.encode() in held}
+
+
+def test_no_byte_of_the_person_is_left_in_the_store(shop):
+    assert {ADA, "A-17"} <= marks_in_files(shop)
+    done = forget_customer(shop, ADA)
+    assert done.is_complete
+    assert marks_in_files(shop) == set()
+
+
+def test_every_snapshot_goes_on_without_the_person(shop):
+    tables = forget_customer(shop, ADA).tables.set_index("table")
+    # The sign-up and one order, in each of two snapshots.
+    assert tables.loc["events", "rows_changed"].tolist() == [2, 2]
+    assert tables.loc["customers", "rows_changed"].tolist() == [1, 1]
+    for snapshot in list_snapshots(shop):
+        events = snapshot.table("events")
+        assert events.customer_id.nunique().execute() == 1
+        assert snapshot.meta["counts"]["events"] == events.count().execute()
+        assert snapshot.meta["counts"]["customers"] == 1
+
+
+def test_the_next_build_of_the_same_exports_does_not_bring_them_back(shop):
+    forget_customer(shop, ADA)
+    result = build_store(shop)
+    assert not result.reused
+    assert marks_in_files(shop) == set()
+    store = result.snapshot
+    assert store.table("customers").customer_id.to_list() == ["bob@shop.example"]
+    sources = store.table("sources").to_pandas().set_index("source")
+    # The account, two orders; and of Bob's the line with a field too many.
+    assert sources.loc["accounts", "rows_rejected"] == 1
+    assert sources.loc["orders", "rows_read"] == 5
+    assert sources.loc["orders", "rows_stored"] == 2
+    rejects = store.table("rejects").to_pandas()
+    assert rejects["record"].isna().all()
+    said = rejects[rejects["reason"].str.contains("was forgotten")]
+    assert said.groupby("source")["rows"].sum().to_dict() == {"accounts": 1, "orders": 2}
+    (shop / "exports" / "accounts.csv").write_text(FILES["accounts.csv"].replace("basic", "pro"))
+    assert build_store(shop).counts["customers"] == 1
+    assert marks_in_files(shop) == set()
+
+
+@pytest.mark.parametrize("name", ["accounts:A-17", "A-17"])
+def test_a_person_is_found_by_the_id_of_a_record(shop, name):
+    assert forget_customer(shop, name).customer_ids == (ADA,)
+
+
+def test_what_remains_is_a_keyed_hash_whose_key_only_the_owner_reads(shop):
+    forget_customer(shop, ADA)
+    key = shop / "forgotten.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    stones = (shop / "store" / "FORGOTTEN").read_text()
+    assert len(stones) > 64
+    assert key.read_text().strip() not in stones
+
+
+def test_somebody_whom_nobody_knows_is_said(shop):
+    with pytest.raises(
+        CxError, match=r"no snapshot of .* knows a customer or record 'eve'; give a"
+    ):
+        forget_customer(shop, "eve")
+
+
+def test_an_id_that_several_customers_have_is_refused(tmp_path):
+    more = "\n      users: {file: users.csv, id: id, customer: {key: email}}\n"
+    users = "id,email\nA-17,bob@shop.example\n"
+    build_store(write(tmp_path, {**FILES, "users.csv": users}, SOURCES.rstrip() + more))
+    with pytest.raises(CxError, match="'A-17' is the id of 2 customers' records; give it as"):
+        forget_customer(tmp_path, "A-17")
+    assert forget_customer(tmp_path, "accounts:A-17").customer_ids == (ADA,)
+
+
+def test_the_command_prints_the_search(shop):
+    result = CliRunner().invoke(app, ["forget", str(shop), "accounts:A-17"])
+    assert result.exit_code == 0
+    lines = [line.split() for line in result.output.splitlines()]
+    found = {(line[0], line[1]): line[2:] for line in lines[1:-1]}
+    assert found[open_store(shop).id, "events"] == ["2", "0"]
+    assert result.output.endswith("No table of any snapshot names the customer.\n")
