@@ -28,6 +28,7 @@ from cxlib.engine.store import (
 from cxlib.errors import CxError, unknown_name
 from cxlib.increments import LogWriter, can_update, prints_of, write_log
 from cxlib.ingest.accounts import count_rows, store_accounts, why_unusable
+from cxlib.ingest.changes import columns_of, warn_of_changes
 from cxlib.ingest.config import Sources, load_sources
 from cxlib.ingest.customers import store_customers
 from cxlib.ingest.events import events_of
@@ -203,15 +204,26 @@ def _build(
     start = None if full else _to_update(workspace, recipe)
     meta: dict[str, Any] = {"name": config.name, "cxlib_version": cxlib.__version__}
     meta["recipe"] = recipe
+    columns_before = _columns_before(workspace)
     with write_snapshot(workspace, snapshot_id, meta, start_from=start) as con:
         before = None if start is None else start.meta
         meta |= _fill(con, config, inputs, text_scorer, progress, kept, before)
+        warn_of_changes(columns_before, meta["columns"], config)
         meta["built_at"] = datetime.now(UTC).isoformat(timespec="seconds")
     kept.remove_unused()
     built = find_snapshot(workspace, snapshot_id)
     if built is None:
         raise CxError(f"the snapshot {snapshot_id!r} vanished while it was built; build again")
     return BuildResult(built, reused=False)
+
+
+def _columns_before(workspace: Path) -> dict[str, list[str]]:
+    """Columns of the exports as the current snapshot has them."""
+    try:
+        current = current_snapshot(workspace)
+    except CxError:
+        return {}  # damaged: this build takes its place
+    return {} if current is None else dict(current.meta.get("columns", {}))
 
 
 def _to_update(workspace: Path, recipe: str) -> Snapshot | None:
@@ -304,6 +316,7 @@ def _fill(
         "closes_after_seconds": None if silence is None else silence.total_seconds(),
         "inputs": [item.as_meta() for item in inputs],
         "spells": spells_of,
+        "columns": columns_of(staged),
         "counts": count_rows(con),
         "single_view": config.single_view(),
         **how,

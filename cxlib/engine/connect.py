@@ -136,7 +136,7 @@ def create_named_table(
     return con.table(name)
 
 
-def local_to_utc(local: ir.TimestampValue, zone: str) -> ir.TimestampValue:
+def local_to_utc(local: ir.TimestampValue, zone: str, *, fold: str = "second") -> ir.TimestampValue:
     """Time in UTC of a wall-clock time in a zone, on DuckDB.
 
     Parameters
@@ -145,12 +145,14 @@ def local_to_utc(local: ir.TimestampValue, zone: str) -> ir.TimestampValue:
         Wall-clock time, without a zone.
     zone
         IANA name, such as ``"Europe/Rome"``.
+    fold
+        Which of the two is meant where a clock shows an hour twice, in autumn: ``"second"``, the
+        one in winter time, or ``"first"``.
 
     Returns
     -------
     ibis.expr.types.TimestampValue
-        UTC, without a zone. An hour that a clock shows twice is taken as the second, winter one;
-        an hour that it skips is moved forward.
+        UTC, without a zone. An hour that a clock skips, in spring, is moved forward.
 
     Examples
     --------
@@ -159,10 +161,20 @@ def local_to_utc(local: ir.TimestampValue, zone: str) -> ir.TimestampValue:
     >>> connect().execute(local_to_utc(noon, "Europe/Rome")).isoformat()
     '2024-07-01T10:00:00'
     """
-    return local if zone == "UTC" else _timezone(zone, local).cast("timestamp")
+    if zone == "UTC":
+        return local
+    second = _timezone(zone, local).cast("timestamp")
+    if fold == "second":
+        return second
+    # Clocks go back by an hour, and by half an hour on Lord Howe Island.
+    earlier = [second - ibis.interval(minutes=minutes) for minutes in (60, 30)]
+    shows = [_wall_clock(zone, moment.cast(dt.Timestamp("UTC"))) == local for moment in earlier]
+    return ibis.cases(*zip(shows, earlier, strict=True), else_=second)
 
 
-def parse_with_format(text: ir.StringValue, pattern: str, zone: str) -> ir.TimestampValue:
+def parse_with_format(
+    text: ir.StringValue, pattern: str, zone: str, *, fold: str = "second"
+) -> ir.TimestampValue:
     """Time in UTC read with a strptime pattern, on DuckDB; null where the text does not fit.
 
     Parameters
@@ -173,6 +185,8 @@ def parse_with_format(text: ir.StringValue, pattern: str, zone: str) -> ir.Times
         Such as ``"%d/%m/%Y %H:%M"``.
     zone
         Zone of the times, unless the pattern reads an offset (``%z``) or a zone (``%Z``).
+    fold
+        As ``local_to_utc`` has it.
 
     Returns
     -------
@@ -204,13 +218,20 @@ def parse_with_format(text: ir.StringValue, pattern: str, zone: str) -> ir.Times
         raise CxError(f"the format {pattern!r} names no year; add %Y, or a column that holds it")
     if codes & set("zZ"):
         return _try_strptime_zoned(text, pattern).cast("timestamp")
-    return local_to_utc(_try_strptime(text, pattern), zone)
+    return local_to_utc(_try_strptime(text, pattern), zone, fold=fold)
 
 
 @ibis.udf.scalar.builtin(
     name="timezone", signature=((dt.string, dt.timestamp), dt.Timestamp(timezone="UTC"))
 )
 def _timezone(zone: str, local: ir.TimestampValue) -> ir.TimestampValue:
+    """DuckDB's own function."""
+
+
+@ibis.udf.scalar.builtin(
+    name="timezone", signature=((dt.string, dt.Timestamp(timezone="UTC")), dt.timestamp)
+)
+def _wall_clock(zone: str, moment: ir.TimestampValue) -> ir.TimestampValue:
     """DuckDB's own function."""
 
 

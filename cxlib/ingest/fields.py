@@ -111,6 +111,7 @@ class TimeColumn(Strict):
     column: str
     format: str | None = None
     zone: Zone | None = None
+    fold: Literal["first", "second"] = "second"
 
 
 class FieldColumn(Strict):

@@ -136,12 +136,12 @@ def parse_time(text: ir.StringValue, rule: TimeColumn, zone: str) -> ir.Timestam
     text = text.strip()
     zone = rule.zone or zone
     if rule.format is not None:
-        return parse_with_format(text, rule.format, zone)
+        return parse_with_format(text, rule.format, zone, fold=rule.fold)
     # An engine's own cast would take more, and a zone's name in one row may change its next rows.
     local = (text.re_extract(_ISO, 1) + text.re_extract(_ISO, 2)).try_cast("timestamp")
     offset = text.re_extract(_ISO, 3)
     minutes = _offset_minutes(offset).as_interval("m")
-    return ibis.ifelse(offset == "", local_to_utc(local, zone), local - minutes)
+    return ibis.ifelse(offset == "", local_to_utc(local, zone, fold=rule.fold), local - minutes)
 
 
 def _offset_minutes(offset: ir.StringValue) -> ir.IntegerValue:

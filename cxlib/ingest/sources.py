@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ibis
 import ibis.expr.types as ir
@@ -15,6 +15,7 @@ import pyarrow as pa
 from cxlib.engine.files.options import FileRows
 from cxlib.engine.files.reading import read_file
 from cxlib.errors import CxError
+from cxlib.ingest.changes import renaming
 from cxlib.ingest.config import Source, Sources
 from cxlib.ingest.inputs import Input
 from cxlib.ingest.judging import judge
@@ -45,7 +46,7 @@ class StagedSource:
         Tables of unusable records and files: ``source, file, row_number, rows, reason, record``.
     files
         One dictionary per file: ``file``, ``rows_read``, ``rows_joined`` (those of them that a
-        line break had split).
+        line break had split), ``columns``.
     version
         Name of everything that its rows depend on.
 
@@ -225,9 +226,10 @@ def _judge_files(
 
 def _read_input(
     con: BaseBackend, config: Sources, item: Input, table_name: str
-) -> tuple[ir.Table | None, list[ir.Table], dict[str, int]]:
-    """Table of an input, None where it cannot be used; its rejects; rows read and joined."""
-    rule, nothing = config.sources[item.source], {"rows_read": 0, "rows_joined": 0}
+) -> tuple[ir.Table | None, list[ir.Table], dict[str, Any]]:
+    """Table of an input, None where it cannot be used; its rejects; its counts and columns."""
+    rule = config.sources[item.source]
+    nothing: dict[str, Any] = {"rows_read": 0, "rows_joined": 0, "columns": []}
     try:
         if item.problem is not None or item.path.stat().st_size == 0:
             raise CxError(item.problem or "the file is empty")
@@ -238,15 +240,27 @@ def _read_input(
         return None, [_whole_file(item.source, item.file, 0, _without_name(error, item))], nothing
     read = replace(read, table=name_columns(read.table, rule))
     readable = int(read.table.count().to_pyarrow().as_py())
-    counts = {"rows_read": readable + len(read.unreadable), "rows_joined": read.joined}
+    counts: dict[str, Any] = {
+        "rows_read": readable + len(read.unreadable),
+        "rows_joined": read.joined,
+        "columns": [column for column in read.table.columns if column != "cx_row"],
+    }
     rejects = [_unreadable(config, item, read)] if len(read.unreadable) else []
     missing = sorted(rule.columns_used() - set(read.table.columns))
     if missing:
-        has = ", ".join(repr(column) for column in read.table.columns if column != "cx_row")
-        reason = f"no column {', '.join(repr(column) for column in missing)} (it has {has})"
+        reason = _without_columns(missing, counts["columns"], rule)
         rejects.append(_whole_file(item.source, item.file, readable, reason))
         return None, rejects, counts
     return read.table, rejects, counts
+
+
+def _without_columns(missing: Sequence[str], columns: Sequence[str], rule: Source) -> str:
+    has = ", ".join(repr(column) for column in columns)
+    others = set(columns) - rule.columns_read()
+    likely = {column: renaming(column, sorted(others)) for column in missing}
+    aliases = ", ".join(f"{column}: [{other}]" for column, other in likely.items() if other)
+    hint = f"; if it is called so now, add aliases: {{{aliases}}}" if aliases else ""
+    return f"no column {', '.join(repr(column) for column in missing)} (it has {has}){hint}"
 
 
 def _unreadable(config: Sources, item: Input, read: FileRows) -> ir.Table:
