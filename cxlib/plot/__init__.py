@@ -22,6 +22,13 @@ from cxlib.plot.retention import cohorts, lifecycle
 from cxlib.plot.returns import reentry
 from cxlib.plot.ribbons import sankey
 from cxlib.plot.samples import dotted
+from cxlib.plot.shares import (
+    escalation,
+    ping_pong,
+    repeat_contact,
+    stickiness,
+    subsequences,
+)
 from cxlib.plot.stages import deviation_outcomes, plan_deviations, stage_times
 from cxlib.plot.steps import step_matrix
 from cxlib.plot.template import figure_template, touchpoint_colour, touchpoint_colours
@@ -37,6 +44,7 @@ __all__ = [
     "deviation_outcomes",
     "dotted",
     "dropoff",
+    "escalation",
     "figure_template",
     "funnel",
     "handoff_chord",
@@ -45,12 +53,16 @@ __all__ = [
     "journey_map",
     "lifecycle",
     "next_steps",
+    "ping_pong",
     "plan_deviations",
     "reentry",
     "renewals",
+    "repeat_contact",
     "sankey",
     "stage_times",
     "step_matrix",
+    "stickiness",
+    "subsequences",
     "survival",
     "timeline",
     "touchpoint_colour",
