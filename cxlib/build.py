@@ -35,6 +35,7 @@ from cxlib.ingest.events import events_of
 from cxlib.ingest.forgotten import Forgotten, load_forgotten
 from cxlib.ingest.identity import assign_customers, resolve_identities
 from cxlib.ingest.inputs import Input, hash_file, open_inputs
+from cxlib.ingest.linking.manual import Decisions, load_decisions
 from cxlib.ingest.money import currency_findings
 from cxlib.ingest.sentiment import add_text_sentiment
 from cxlib.ingest.sources import StagedSource, stage_source
@@ -142,9 +143,9 @@ def build_store(
     Raises
     ------
     CxError
-        When ``sources.yml`` is wrong, when no export gives a single event, when an event lies
-        after the declared ``observed_until``, or when another process builds this workspace. The
-        store is then as it was.
+        When ``sources.yml`` or ``identities.yml`` is wrong, when no export gives a single event,
+        when an event lies after the declared ``observed_until``, or when another process builds
+        this workspace. The store is then as it was.
 
     Notes
     -----
@@ -193,7 +194,10 @@ def _build(
 ) -> BuildResult:
     forgotten = load_forgotten(workspace)
     recipe = _recipe(description, text_scorer, forgotten)
-    snapshot_id = _digest([recipe, [item.as_meta() for item in inputs]])
+    decisions = workspace / "identities.yml"
+    decided = load_decisions(decisions, config.sources)
+    ruled = [hash_file(decisions)] if decisions.is_file() else []
+    snapshot_id = _digest([recipe, [item.as_meta() for item in inputs], *ruled])
     found = find_snapshot(workspace, snapshot_id)
     if full and found is not None:
         snapshot_id, found = f"{snapshot_id}-full", None
@@ -207,7 +211,7 @@ def _build(
     columns_before = _columns_before(workspace)
     with write_snapshot(workspace, snapshot_id, meta, start_from=start) as con:
         before = None if start is None else start.meta
-        meta |= _fill(con, config, inputs, text_scorer, progress, kept, before)
+        meta |= _fill(con, config, decided, inputs, text_scorer, progress, kept, before)
         warn_of_changes(columns_before, meta["columns"], config)
         meta["built_at"] = datetime.now(UTC).isoformat(timespec="seconds")
     kept.remove_unused()
@@ -276,6 +280,7 @@ def _named(text_scorer: Scorer | None) -> str:
 def _fill(
     con: BaseBackend,
     config: Sources,
+    decided: Decisions,
     inputs: list[Input],
     text_scorer: Scorer | None,
     progress: bool,
@@ -293,7 +298,7 @@ def _fill(
         staged = {name: staged[name] for name in config.sources}
         _check_personal(config, staged)
         bar.set_description("find who is who")
-        who = resolve_identities(staged)
+        who = resolve_identities(staged, con=con, config=config, decided=decided)
         staged = assign_customers(staged, who.customers)
         bar.update()
         bar.set_description("order events")

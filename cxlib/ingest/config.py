@@ -27,6 +27,7 @@ from cxlib.ingest.fields import (
     CustomerKey,
     EventRule,
     FieldColumn,
+    IdentityRule,
     Span,
     SpanText,
     Strict,
@@ -103,12 +104,29 @@ class Source(Place):
     leave_out: Conditions = Field(default_factory=dict)
     borrow: tuple[Borrowed, ...] = ()
     id: str | None = None
-    customer: CustomerKey
+    customer: CustomerKey = CustomerKey.model_construct()
+    identity: IdentityRule | None = None
     journey: str | None = None
     valid_from: Annotated[TimeColumn | None, BeforeValidator(as_column)] = None
     attributes: tuple[Annotated[Attribute, BeforeValidator(as_attribute)], ...] = ()
     personal: tuple[str, ...] = ()
     events: tuple[EventRule, ...] = ()
+
+    @model_validator(mode="after")
+    def _says_whose(self) -> Source:
+        if not self.names_customers and self.customer.of is None:
+            raise ValueError("say whose the rows are: by customer: {key: COLUMN}, or by identity")
+        if self.customer.of is not None and self.identity is not None:
+            raise ValueError(
+                f"its rows are those of {self.customer.of!r}, whose identity counts; leave out "
+                "either customer or identity"
+            )
+        return self
+
+    @property
+    def names_customers(self) -> bool:
+        """Whether its rows say themselves whose they are, and not by another source."""
+        return self.customer.key is not None or self.identity is not None
 
     def since(self, attribute: Attribute) -> TimeColumn | None:
         """Column that says since when an attribute holds."""
@@ -118,7 +136,9 @@ class Source(Place):
         """Columns that the rules read, the export's own and the borrowed ones."""
         who = self.customer
         own = {self.id, who.key, who.otherwise, who.column, self.journey} - {None}
-        since = {rule.column for rule in map(self.since, self.attributes) if rule is not None}
+        times = [who.since, *map(self.since, self.attributes)]
+        since = {rule.column for rule in times if rule is not None}
+        since |= set() if self.identity is None else self.identity.columns_used()
         facts = {attribute.column for attribute in self.attributes}
         references = {borrowed.by for borrowed in self.borrow}
         rules = (rule.columns_used() for rule in self.events)
@@ -188,6 +208,12 @@ class SpellRule(Strict):
     zero: Literal["first_unit", "drop", "refuse"] = "first_unit"
 
 
+class LinkRule(Strict):
+    """How records that tell who they are about are linked."""
+
+    max_size: int = Field(default=50, ge=2)
+
+
 class Member(Strict):
     """Customers who have a row in a source, or one that meets a condition."""
 
@@ -248,6 +274,8 @@ class Sources(Strict):
     text: TextRule = TextRule()
     spells: dict[str, SpellRule] = Field(default_factory=dict)
     sources: Annotated[dict[str, Source], Field(min_length=1), WrapValidator(_expanded)]
+
+    linking: LinkRule = LinkRule()
     meaning: Meaning = Meaning()
     survivorship: Survivorship = Survivorship()
     checks: tuple[Check, ...] = ()
@@ -322,7 +350,9 @@ class Sources(Strict):
     @property
     def registers(self) -> list[str]:
         """Sources whose records are customers' own: they have an id and name their customer."""
-        return [name for name, source in self.sources.items() if source.id and source.customer.key]
+        return [
+            name for name, source in self.sources.items() if source.id and source.names_customers
+        ]
 
     def single_view(self) -> dict[str, Any]:
         """What the single view must know of this file, as a snapshot keeps it."""
@@ -333,6 +363,23 @@ class Sources(Strict):
             "registers": self.registers,
             "attributes": self.attributes,
         }
+
+    def hidden(self, source: Source) -> set[str]:
+        """Columns of a source to hide, in small letters: personal ones, and those of identities.
+
+        The shared key too, where it is a column of an identity: its hash must be equal everywhere.
+        A city is no secret, unless it is called personal.
+        """
+        told = set() if source.identity is None else source.identity.personal_columns()
+        keys = {str(other.customer.key) for other in self.sources.values() if other.customer.key}
+        everyones = {
+            column
+            for other in self.sources.values()
+            if other.identity is not None
+            for column in other.identity.columns_used()
+        }
+        shared = keys if keys & everyones else set()
+        return {name.casefold() for name in (*self.personal, *source.personal, *told, *shared)}
 
     def window(self) -> tuple[datetime | None, datetime | None]:
         """Declared start and end of observation in naive UTC, each None where it is not given."""

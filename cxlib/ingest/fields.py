@@ -28,6 +28,7 @@ __all__ = [
     "CustomerKey",
     "EventRule",
     "FieldColumn",
+    "IdentityRule",
     "Money",
     "Score",
     "Span",
@@ -162,6 +163,7 @@ class CustomerKey(Strict):
     """How a row says whose it is: by the shared key, or by another source's id."""
 
     key: str | None = None
+    since: Annotated[TimeColumn | None, BeforeValidator(as_column)] = None
     otherwise: str | None = None
     column: str | None = None
     of: str | None = None
@@ -173,9 +175,45 @@ class CustomerKey(Strict):
         by_reference = self.key is None and self.column is not None and self.of is not None
         if not (by_key or by_reference):
             raise ValueError("give either {key: COLUMN} or {column: COLUMN, of: SOURCE}")
+
+        if by_reference and self.since is not None:
+            raise ValueError("since says from when a key was known; it goes with {key: COLUMN}")
         if by_key and self.unknown == "keep":
             raise ValueError("unknown: keep goes with of: SOURCE; here say otherwise: COLUMN")
         return self
+
+
+class IdentityRule(Strict):
+    """Columns that tell who a row is about; by them records of all systems are linked."""
+
+    name: str | None = None
+    given_name: str | None = None
+    surname: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    house_number: str | None = None
+    street: str | None = None
+    city: str | None = None
+    postcode: str | None = None
+    birth_date: Annotated[TimeColumn | None, BeforeValidator(as_column)] = None
+
+    @model_validator(mode="after")
+    def _tells_somebody(self) -> IdentityRule:
+        if self.name is not None and (self.given_name is not None or self.surname is not None):
+            raise ValueError("give either name, or given_name and surname")
+        if not self.columns_used():
+            raise ValueError("name at least one column, such as {name: COLUMN, email: COLUMN}")
+        return self
+
+    def columns_used(self) -> set[str]:
+        """Columns of the source that the rule reads."""
+        own = {getattr(self, name) for name in type(self).model_fields if name != "birth_date"}
+        born = {self.birth_date.column} if self.birth_date is not None else set()
+        return {str(name) for name in own - {None}} | born
+
+    def personal_columns(self) -> set[str]:
+        """Those of them that are hidden: all but the city."""
+        return self.columns_used() - {self.city}
 
 
 class EventRule(Strict):

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
+from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
 
+from cxlib.ingest.config import Sources
+from cxlib.ingest.linking.linked import CUSTOMERS, MERGES, link_parties
+from cxlib.ingest.linking.manual import Decisions, by_hand, records_of
+from cxlib.ingest.linking.parties import list_parties
 from cxlib.ingest.sources import StagedSource
+
+if TYPE_CHECKING:
+    from ibis.backends import BaseBackend
 
 __all__ = ["Identities", "assign_customers", "resolve_identities"]
 
@@ -19,25 +27,10 @@ IDENTITIES = ibis.schema(
         "record_id": "string",
         "customer_id": "string",
         "rule": "string",
-        "known_at": "timestamp",
+        "known_at": "timestamp(6)",
     }
 )
 """Columns of ``identities``: ``known_at`` is null where the link was known from the start."""
-
-MERGES = ibis.schema(
-    {
-        "left_source": "string",
-        "left_id": "string",
-        "right_source": "string",
-        "right_id": "string",
-        "decision": "string",
-        "rule": "string",
-        "match_weight": "float64",
-        "probability": "float64",
-        "known_at": "timestamp",
-    }
-)
-"""Columns of ``merges``; ``decision`` is key, model, manual, flagged or refused."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +40,7 @@ class Identities:
     Attributes
     ----------
     customers
-        ``party, customer_id``: which customer each party is. None where each is its own.
+        ``party, customer_id, rule``: which customer each party is. None where each is its own.
     identities
         One row per record of a source that names its customers: ``source``, ``record_id`` (its id
         in that source), ``customer_id``, ``rule`` (why it belongs to that customer), ``known_at``
@@ -55,7 +48,7 @@ class Identities:
     merges
         One row per pair of records that were held against each other and decided on:
         ``left_source, left_id, right_source, right_id, decision`` (key, model, manual, flagged or
-        refused), ``rule, match_weight, probability, known_at``.
+        refused), ``rule, match_weight`` (bits), ``probability, evidence, known_at``.
 
     Examples
     --------
@@ -68,43 +61,60 @@ class Identities:
     merges: ir.Table
 
 
-def resolve_identities(staged: Mapping[str, StagedSource]) -> Identities:
+def resolve_identities(
+    staged: Mapping[str, StagedSource],
+    *,
+    con: BaseBackend | None = None,
+    config: Sources | None = None,
+    decided: Decisions | None = None,
+) -> Identities:
     """Customers of all sources: which party is which.
 
     Parameters
     ----------
     staged
-        The workspace's sources, by name. A row's ``cx_party`` is its shared key, or that of the
-        row in another source which it refers to.
+        The workspace's sources, by name. A row's ``cx_party`` stands for what it tells of its
+        customer, or is the shared key, or that of the row in another source which it refers to.
+    con
+        Connection that the sources are staged on.
+    config
+        The workspace's description.
+    decided
+        What people decided, from ``load_decisions``; nothing by default.
 
     Returns
     -------
     Identities
         Only sources that name an id have records.
 
+    Raises
+    ------
+    CxError
+        When a decision names a record that does not exist, or two decisions contradict each other.
+
     Notes
     -----
-    Two records belong to one customer when their shared keys are equal, after trimming and, for a
-    personal key such as an e-mail address, without regard to case.
+    Without a source that tells who its rows are about (``identity:``) and without decisions, two
+    records belong to one customer when their shared keys are equal, after trimming and, for a
+    personal key such as an e-mail address, without regard to case. Otherwise see docs/identity.md.
 
     Examples
     --------
     >>> resolve_identities({}).identities.schema().names
     ('source', 'record_id', 'customer_id', 'rule', 'known_at')
     """
-    tables = [
-        item.rows.select(
-            source=ibis.literal(item.name),
-            record_id=item.rows.cx_record,
-            customer_id=item.rows.cx_party,
-            rule=ibis.literal(f"shared key {item.rule.customer.key}"),
-            known_at=ibis.null("timestamp"),
-        )
-        for item in staged.values()
-        if item.rows is not None and item.rule.id and item.rule.customer.key
-    ]
-    known = reduce(ir.Table.union, tables) if tables else ibis.memtable([], schema=IDENTITIES)
-    return Identities(None, known, ibis.memtable([], schema=MERGES))
+    decided = decided or Decisions()
+    tells = any(item.rule.identity is not None for item in staged.values())
+    parties = list_parties(staged) if tells or decided.records() else None
+    customers, merges = None, ibis.memtable([], schema=MERGES)
+    if parties is not None and con is not None:
+        size = 50 if config is None else config.linking.max_size
+        parties = con.create_table("cx_parties", parties, temp=True)
+        hands = by_hand(decided, records_of(decided, staged), parties)
+        known, pairs = link_parties(parties, hands, max_size=size)
+        customers = con.create_table("cx_customers", known, schema=CUSTOMERS, temp=True)
+        merges = con.create_table("cx_merges", pairs, schema=MERGES, temp=True)
+    return Identities(customers, _records(staged, customers), merges)
 
 
 def assign_customers(
@@ -140,3 +150,33 @@ def _assigned(item: StagedSource, customers: ir.Table | None) -> ir.Table | None
     known = customers.select(cx_party="party", cx_customer="customer_id")
     joined = rows.left_join(known, "cx_party").drop("cx_party_right")
     return joined.mutate(cx_customer=ibis.coalesce(joined.cx_customer, joined.cx_party))
+
+
+def _records(staged: Mapping[str, StagedSource], customers: ir.Table | None) -> ir.Table:
+    """Each record of a source that names its customers, with its customer and why."""
+    tables = []
+    for item in staged.values():
+        rows, key = item.rows, item.rule.customer.key
+        if rows is None or not item.rule.id or not item.rule.names_customers:
+            continue
+        since = rows.cx_since if item.rule.customer.since is not None else ibis.null("timestamp(6)")
+        rows = rows.select("cx_record", "cx_party", known_at=since)
+        shared = ibis.literal("own record" if key is None else f"shared key {key}")
+        why = rows.mutate(customer_id=rows.cx_party, rule=shared)
+        if customers is not None:
+            known = customers.rename(cx_party="party")
+            joined = rows.left_join(known, "cx_party").drop("cx_party_right")
+            why = joined.mutate(
+                customer_id=ibis.coalesce(joined.customer_id, joined.cx_party),
+                rule=ibis.coalesce(joined.rule, shared),
+            )
+        tables.append(
+            why.select(
+                source=ibis.literal(item.name),
+                record_id=why.cx_record,
+                customer_id=why.customer_id,
+                rule=why.rule,
+                known_at=why.known_at,
+            )
+        )
+    return reduce(ir.Table.union, tables) if tables else ibis.memtable([], schema=IDENTITIES)

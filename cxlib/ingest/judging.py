@@ -39,6 +39,8 @@ def judge(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
     since = dict(enumerate(map(rule.since, rule.attributes)))
     times = {f"cx_time_{number}": event.time for number, event in enumerate(rule.events)}
     times |= {f"cx_from_{number}": column for number, column in since.items() if column}
+    if rule.customer.since is not None:
+        times["cx_since"] = rule.customer.since
     out, said_of_it = left_out(rows, rule)
     rows = rows.mutate(
         cx_left_out=out,
@@ -50,7 +52,7 @@ def judge(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
     problems: dict[str, tuple[ir.BooleanValue, ir.StringValue]] = {}
     found = [*_customer_problems(rows, rule), *_id_problems(rows, rule)]
     for name, column in times.items():
-        if name.startswith("cx_from_"):
+        if name == "cx_since" or name.startswith("cx_from_"):
             found += _time_problems(rows, column, rows[name])
     for number, event in enumerate(rule.events):
         meant = applies(rows, event)
@@ -68,6 +70,11 @@ _Problem = tuple[str, ir.BooleanValue, ir.StringValue]
 
 
 def _customer_problems(rows: ir.Table, rule: Source) -> list[_Problem]:
+    if rule.identity is not None:
+        nobody = ibis.literal(
+            "no customer: no e-mail or phone of a person, and no name with address or birth date"
+        )
+        return [("customer", rows.cx_party.isnull(), nobody)]
     columns = [str(rule.customer.key or rule.customer.column), rule.customer.otherwise]
     named = [column for column in columns if column is not None]
     value = rows[named[0]].strip().nullif("")

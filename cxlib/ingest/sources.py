@@ -19,6 +19,7 @@ from cxlib.ingest.changes import renaming
 from cxlib.ingest.config import Source, Sources
 from cxlib.ingest.inputs import Input
 from cxlib.ingest.judging import judge
+from cxlib.ingest.linking.fields import identity_fields, tells_who
 from cxlib.ingest.rows import borrow_columns, fill_columns, name_columns
 from cxlib.ingest.staging import KeptFile, StagedFiles
 
@@ -175,6 +176,7 @@ def _open_input(
     columns = [column for column in table.columns if not column.startswith("cx_")]
     rule = config.sources[item.source]
     table = _keep_texts(fill_columns(table, rule), config, rule)
+    table = _keep_fields(table, item.source, rule)
     return _hide_personal(table, config, rule), KeptFile(item.file, counts, columns, rejects)
 
 
@@ -265,9 +267,7 @@ def _without_columns(missing: Sequence[str], columns: Sequence[str], rule: Sourc
 
 def _unreadable(config: Sources, item: Input, read: FileRows) -> ir.Table:
     frame = read.unreadable.astype({"row_number": "int64"})
-    if _names(read.table.columns) & _names(
-        (*config.personal, *config.sources[item.source].personal)
-    ):
+    if _names(read.table.columns) & config.hidden(config.sources[item.source]):
         # The text cannot be parted into fields, so what is personal in it cannot be hidden.
         frame = frame.assign(record=None)
     lines = ibis.memtable(frame)
@@ -324,7 +324,7 @@ def _names(columns: Iterable[str]) -> set[str]:
 
 def _keep_texts(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
     """Keep personal texts as ``cx_text_<k>`` beside their hash, until their sentiment is known."""
-    personal = _names((*config.personal, *rule.personal))
+    personal = config.hidden(rule)
     texts = {
         f"cx_text_{number}": rows[event.text]
         for number, event in enumerate(rule.events)
@@ -333,9 +333,24 @@ def _keep_texts(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
     return rows.mutate(**texts)
 
 
+def _keep_fields(rows: ir.Table, name: str, rule: Source) -> ir.Table:
+    """Keep what tells who a row is about as ``cx_id_<field>``, until it is known who is who."""
+    if rule.identity is None:
+        return rows
+    fields = identity_fields(rows, rule.identity)
+    # A key of its own kind, such as a customer number, tells as much as the fields.
+    own = rule.customer.key not in {None, *rule.identity.columns_used()}
+    key = rows[str(rule.customer.key)].strip().nullif("") if own else ibis.null("string")
+    said = ibis.literal("\x1f").join([text.fill_null("") for text in (*fields.values(), key)])
+    party = ibis.literal("r_") + (ibis.literal(f"{name}\x1f") + said).hexdigest("sha256")[:24]
+    told = tells_who(fields) | key.notnull()
+    kept = {f"cx_id_{name}": text for name, text in fields.items()}
+    return rows.mutate(**kept, cx_id_party=ibis.ifelse(told, party, ibis.null("string")))
+
+
 def _hide_personal(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
     """Put a hash for every value of a personal column, equal for values that differ by case."""
-    personal = _names((*config.personal, *rule.personal))
+    personal = config.hidden(rule)
     hashes = {
         name: ibis.literal("c_") + rows[name].strip().nullif("").lower().hexdigest("sha256")[:16]
         for name in rows.columns
@@ -353,6 +368,8 @@ def _with_party(
         rows.cx_file.cast("string").lpad(4, "0") + "-" + rows.cx_row.cast("string").lpad(9, "0")
     )
     rows = rows.mutate(cx_record=rows[rule.id].strip().nullif("") if rule.id else number)
+    if rule.identity is not None:
+        return rows.mutate(cx_party=rows.cx_id_party)
     who = rule.customer
     named = rows.mutate(cx_key=rows[str(who.key or who.column)].strip().nullif(""))
     if who.key is not None:

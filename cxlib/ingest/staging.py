@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KeptFile", "StagedFiles"]
 
-_KEPT = ("cx_row", "cx_text_")
+_KEPT = ("cx_row", "cx_text_", "cx_id_")
 """What a row has besides the columns of its export before it is judged."""
 
 
@@ -194,7 +194,7 @@ class StagedFiles:
 
 
 def _is_kept(column: str) -> bool:
-    return column == _KEPT[0] or column.startswith(_KEPT[1])
+    return column == _KEPT[0] or column.startswith(_KEPT[1:])
 
 
 def _digest(*parts: str) -> str:

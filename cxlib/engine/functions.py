@@ -1,0 +1,158 @@
+"""Functions on text that DuckDB has and Ibis does not name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import ibis
+
+from cxlib.errors import CxError
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    from ibis.backends import BaseBackend
+
+__all__ = [
+    "connect_scratch",
+    "edits",
+    "keyed_hash",
+    "link_engine",
+    "resemblance",
+    "without_accents",
+]
+
+
+@ibis.udf.scalar.builtin(name="strip_accents")
+def _strip_accents(text: str) -> str:
+    raise NotImplementedError
+
+
+@ibis.udf.scalar.builtin(name="jaro_winkler_similarity")
+def _jaro_winkler(left: str, right: str) -> float:
+    raise NotImplementedError
+
+
+@ibis.udf.scalar.builtin(name="damerau_levenshtein")
+def _damerau_levenshtein(left: str, right: str) -> int:
+    raise NotImplementedError
+
+
+@ibis.udf.scalar.builtin(name="encode")
+def _encode(text: str) -> bytes:
+    raise NotImplementedError
+
+
+@ibis.udf.scalar.builtin(name="unhex")
+def _unhex(text: str) -> bytes:
+    raise NotImplementedError
+
+
+@ibis.udf.scalar.builtin(name="concat")
+def _joined(left: bytes, right: bytes) -> bytes:
+    raise NotImplementedError
+
+
+@ibis.udf.scalar.builtin(name="sha256")
+def _sha256(content: bytes) -> str:
+    raise NotImplementedError
+
+
+def without_accents(text: ir.StringValue) -> ir.StringValue:
+    """Text with plain letters for those with accents.
+
+    Examples
+    --------
+    >>> ibis.duckdb.connect().execute(without_accents(ibis.literal("Zoë Müller")))
+    'Zoe Muller'
+    """
+    return _strip_accents(text)
+
+
+def resemblance(left: ir.StringValue, right: ir.StringValue) -> ir.FloatingValue:
+    """Jaro-Winkler similarity of two texts, from 0 (none) to 1 (equal).
+
+    Examples
+    --------
+    >>> round(ibis.duckdb.connect().execute(resemblance(ibis.literal("jon"), "john")), 3)
+    0.933
+    """
+    return _jaro_winkler(left, right)
+
+
+def edits(left: ir.StringValue, right: ir.StringValue) -> ir.IntegerValue:
+    """Letters to insert, drop, replace or swap until two texts are equal.
+
+    Examples
+    --------
+    >>> int(ibis.duckdb.connect().execute(edits(ibis.literal("19800112"), "19801012")))
+    1
+    """
+    return _damerau_levenshtein(left, right)
+
+
+def keyed_hash(text: ir.StringValue, key: str) -> ir.StringValue:
+    """HMAC-SHA256 of a text in hexadecimal, which only who has the key can make.
+
+    Parameters
+    ----------
+    text
+        What to hash; null gives null.
+    key
+        64 hexadecimal digits; they stand for themselves, as ASCII text.
+
+    Raises
+    ------
+    CxError
+        When the key is none.
+
+    Examples
+    --------
+    >>> import hashlib, hmac
+    >>> key = "0123456789abcdef" * 4
+    >>> made = ibis.duckdb.connect().execute(keyed_hash(ibis.literal("ida@example.com"), key))
+    >>> made == hmac.new(key.encode(), b"ida@example.com", hashlib.sha256).hexdigest()
+    True
+    """
+    if len(key) != 64 or set(key) - set("0123456789abcdef"):
+        raise CxError("the key for pseudonyms is not 64 hexadecimal digits; make a new one")
+    # The block of SHA-256 is 64 bytes, as the key is, so HMAC pads nothing.
+    inner, outer = (
+        _unhex(ibis.literal(bytes(byte ^ pad for byte in key.encode()).hex()))
+        for pad in (0x36, 0x5C)
+    )
+    return _sha256(_joined(outer, _unhex(_sha256(_joined(inner, _encode(text))))))
+
+
+@contextmanager
+def connect_scratch() -> Iterator[BaseBackend]:
+    """Connection to an engine in memory that leaves nothing behind, whatever it spills to disk.
+
+    Examples
+    --------
+    >>> with connect_scratch() as con:
+    ...     con.list_tables()
+    []
+    """
+    with TemporaryDirectory(prefix="cxlib-", ignore_cleanup_errors=True) as folder:
+        con = ibis.duckdb.connect(":memory:", temp_directory=folder)
+        con.raw_sql("SET enable_progress_bar = false")
+        try:
+            yield con
+        finally:
+            con.disconnect()
+
+
+def link_engine(con: BaseBackend) -> object:
+    """What Splink computes with, on the connection's own engine.
+
+    Examples
+    --------
+    >>> type(link_engine(ibis.duckdb.connect())).__name__
+    'DuckDBAPI'
+    """
+    from splink import DuckDBAPI
+
+    return DuckDBAPI(con.con)

@@ -1,0 +1,1 @@
+"""Records of people: made comparable, compared, and gathered into customers."""
