@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["read_delimited"]
 
 _LOOKED_AT = 1 << 16
+_NO_TEXT = "INVALID ENCODING"
+"""What DuckDB calls a line that is not UTF-8."""
 
 
 def read_delimited(con: BaseBackend, path: Path, name: str, options: FileOptions) -> FileRows:
@@ -89,8 +92,17 @@ def read_delimited(con: BaseBackend, path: Path, name: str, options: FileOptions
             for begun in (name, f"{name}_bad_lines", f"{name}_bad_scans"):
                 con.raw_sql(f'DROP TABLE IF EXISTS "{begun}"')
             _load(con, plain, name, header)
-        bad = _bad_lines(con, plain, name, header)
+        bad = [
+            replace(line, reason=_no_text(options.encoding)) if line.kind == _NO_TEXT else line
+            for line in _bad_lines(con, plain, name, header)
+        ]
     return part_lines(con.table(name), bad, header.delimiter, options.unbroken)
+
+
+def _no_text(encoding: str | None) -> str:
+    if encoding is not None:
+        return f"it is no {encoding} text"
+    return "it is no UTF-8 text; where many lines are not, declare encoding:, such as cp1252"
 
 
 class _Header:

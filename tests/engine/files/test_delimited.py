@@ -68,6 +68,7 @@ def test_a_byte_that_means_nothing_in_an_encoding_costs_its_line_alone(tmp_path)
     result = read(tmp_path, "id,name\n1,é\n".encode("cp1252") + b"2,\x81\n3,x\n", encoding="cp1252")
     assert rows(result) == [("1", "é", 1), ("3", "x", 3)]
     assert [row for row, _ in lost(result)] == [2]
+    assert result.unreadable["reason"].tolist() == ["unreadable line: it is no cp1252 text"]
 
 
 def test_invalid_utf_8_in_the_middle_costs_its_line_alone(tmp_path):
@@ -75,7 +76,7 @@ def test_invalid_utf_8_in_the_middle_costs_its_line_alone(tmp_path):
     assert [row[0] for row in rows(result)] == ["1", "3"]
     ((number, reason),) = result.unreadable[["row_number", "reason"]].values.tolist()
     assert number == 2
-    assert "Invalid unicode" in reason
+    assert reason.startswith("unreadable line: it is no UTF-8 text; where many lines are not, decl")
 
 
 @pytest.mark.parametrize(("end", "pack"), [(".gz", gzip.compress), (".zst", zstd)])
