@@ -308,7 +308,7 @@ def _fill(
         bar.update()
         silence = config.journeys.silence
         log = Journeys(con.table("events"), con.table("journeys"), cut_off, silence, begin)
-        spells_of = store_declared(con, config.spells, log)
+        spells_of = store_declared(con, config, log)
         bar.set_description("gather customers")
         findings += store_customers(con, config, staged, who)
         bar.update()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -83,16 +84,6 @@ def _differ_by_more_than_case(kind: str, names: Iterable[str]) -> None:
         other = spelled.setdefault(name.casefold(), name)
         if other != name:
             raise ValueError(f"the {kind}s {other!r} and {name!r} differ by case only; rename one")
-
-
-def _every(named: Iterable[str | FieldColumn]) -> set[str] | None:
-    """Every touchpoint that can arise, or None where a column may hold any."""
-    names: set[str] = set()
-    for rule in named:
-        if isinstance(rule, FieldColumn) and rule.other == "keep":
-            return None
-        names |= {rule} if isinstance(rule, str) else set(rule.map.values())
-    return names
 
 
 class Source(Place):
@@ -207,6 +198,11 @@ class SpellRule(Strict):
     rule: ChurnDates = ChurnDates()
     zero: Literal["first_unit", "drop", "refuse"] = "first_unit"
 
+    def touchpoints(self) -> list[str]:
+        """Every touchpoint that it names."""
+        ends = self.end.values() if isinstance(self.end, dict) else [self.end or ()]
+        return [name for names in (self.start, *ends, *self.censor.values()) for name in names]
+
 
 class LinkRule(Strict):
     """How records that tell who they are about are linked."""
@@ -312,9 +308,13 @@ class Sources(Strict):
             for member in members + order:
                 if member not in self.sources:
                     raise unknown_name("source", member, self.sources, f"for {check.name!r}")
-        named = [rule.touchpoint for source in self.sources.values() for rule in source.events]
         self.survivorship.check(self.sources, self.attributes)
-        self.meaning.check(self.attributes, extras, _every(named))
+        self.meaning.check(self.attributes, extras, self.touchpoints)
+        for name, spell in self.spells.items():
+            for touchpoint in spell.touchpoints():
+                if self.touchpoints is not None and touchpoint not in self.touchpoints:
+                    context = f"in any source, for the spells {name!r}"
+                    raise unknown_name("touchpoint", touchpoint, self.touchpoints, context)
         self.in_order()
         return self
 
@@ -340,6 +340,20 @@ class Sources(Strict):
                 raise ValueError(f"the sources {circle} refer to each other in a circle")
             done.extend(ready)
         return done
+
+    @property
+    def named_touchpoints(self) -> set[str]:
+        """Touchpoints that the rules name; a column that is taken as it is may hold others."""
+        rules = [rule.touchpoint for source in self.sources.values() for rule in source.events]
+        named = [[rule] if isinstance(rule, str) else rule.map.values() for rule in rules]
+        return set(chain(*named))
+
+    @property
+    def touchpoints(self) -> set[str] | None:
+        """Every touchpoint that can arise, or None where a column may hold any."""
+        rules = [rule.touchpoint for source in self.sources.values() for rule in source.events]
+        taken = any(isinstance(rule, FieldColumn) and rule.other == "keep" for rule in rules)
+        return None if taken else self.named_touchpoints
 
     @property
     def attributes(self) -> list[str]:

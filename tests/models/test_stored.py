@@ -95,3 +95,27 @@ def test_unknown_spells_are_refused(tmp_path):
 def test_what_cannot_be_stored_stops_the_build(tmp_path, old, new, message):
     with pytest.raises(CxError, match=message):
         build(tmp_path, {"visits.csv": VISITS}, SOURCES.replace(old, new))
+
+
+def test_a_touchpoint_that_nobody_has_reached_yet_ends_no_spell(tmp_path):
+    joined = "".join(line for line in VISITS.splitlines(True) if "leave" not in line)
+    store = build(tmp_path, {"visits.csv": joined}, SOURCES).snapshot
+    causes = load_spells(store, "churn").table.cause.to_pandas()
+    assert sorted(causes) == ["(administrative)", "(administrative)", "(paused)"]
+    store.con.disconnect()
+
+
+def test_spells_that_nobody_has_started_yet_are_not_stored(tmp_path):
+    left = "".join(line for line in VISITS.splitlines(True) if "join" not in line)
+    store = build(tmp_path, {"visits.csv": left}, SOURCES).snapshot
+    with pytest.raises(CxError, match="has no spells"):
+        load_spells(store, "churn")
+    store.con.disconnect()
+
+
+def test_spells_of_a_touchpoint_that_no_source_gives_are_refused_with_their_line(tmp_path):
+    misspelt = SOURCES.replace("end: [leave]", "end: [leaf]").replace("}}", "}, other: reject}")
+    with pytest.raises(
+        CxError, match=r"no touchpoint 'leaf' in any source, for the spells 'churn'"
+    ):
+        build(tmp_path, {"visits.csv": VISITS}, misspelt)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cxlib.engine.store import Snapshot
 from cxlib.errors import CxError, unknown_name
-from cxlib.ingest.config import SpellRule
+from cxlib.ingest.config import Sources, SpellRule
 from cxlib.journeys.log import Journeys
 from cxlib.models.outcomes.episodes import Spells, spells
 from cxlib.models.outcomes.rules import ChurnRule
@@ -67,46 +67,67 @@ def store_spells(con: BaseBackend, name: str, found: Spells) -> dict[str, Any]:
     }
 
 
-def store_declared(
-    con: BaseBackend, declared: Mapping[str, SpellRule], log: Journeys
-) -> dict[str, Any]:
+def store_declared(con: BaseBackend, config: Sources, log: Journeys) -> dict[str, Any]:
     """Write the spells that ``sources.yml`` declares.
 
     Parameters
     ----------
     con
         Connection to the snapshot.
-    declared
-        What each name stands for.
+    config
+        The workspace's description with its ``spells``.
     log
         The log in the snapshot.
 
     Returns
     -------
     dict
-        Per name what ``store_spells`` returns.
+        Per name what ``store_spells`` returns; without those that no touchpoint has started yet.
 
     Raises
     ------
     CxError
         Naming the spells that cannot be worked out.
 
+    Notes
+    -----
+    A touchpoint that the sources can give and that no customer has reached yet is left out.
+
     Examples
     --------
     >>> from cxlib import connect, load_journeys, open_store
-    >>> store_declared(connect(), {}, load_journeys(open_store("data/demo")))
+    >>> club = Sources.model_validate({
+    ...     "name": "club",
+    ...     "sources": {"visits": {"file": "visits.csv", "customer": {"key": "account"}}},
+    ... })
+    >>> store_declared(connect(), club, load_journeys(open_store("data/demo")))
     {}
     """
-    said = {}
-    for name, rule in declared.items():
-        given = {part: getattr(rule, part) for part in SpellRule.model_fields}
+    said: dict[str, Any] = {}
+    if not config.spells:
+        return said
+    seen = set(log.events.select("touchpoint").distinct().to_pyarrow()["touchpoint"].to_pylist())
+    unseen = config.named_touchpoints - seen
+    for name, rule in config.spells.items():
+        given = {part: _reached(getattr(rule, part), unseen) for part in SpellRule.model_fields}
         given["rule"] = ChurnRule(**rule.rule.model_dump())
+        if not given["start"]:
+            continue
         try:
             found = spells(log, window_start=log.observed_from, **given)
             said[name] = store_spells(con, name, found)
         except CxError as error:
             raise CxError(f"the spells {name!r} of sources.yml: {error}") from error
     return said
+
+
+def _reached(words: Any, unseen: set[str]) -> Any:
+    """Words of a rule without the touchpoints that nobody has reached."""
+    if isinstance(words, dict):
+        return {cause: _reached(names, unseen) for cause, names in words.items()}
+    if isinstance(words, tuple):
+        return tuple(name for name in words if name not in unseen)
+    return words
 
 
 def load_spells(store: Snapshot, name: str) -> Spells:
