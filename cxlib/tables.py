@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cxlib.errors import CxError
+from cxlib.errors import CxError, CxWarning
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-__all__ = ["CONTRACTS", "END", "OPEN", "OTHER", "START", "Column", "check_contract"]
+__all__ = [
+    "CONTRACTS",
+    "END",
+    "OPEN",
+    "OTHER",
+    "START",
+    "Column",
+    "check_contract",
+    "warn_of_currencies",
+]
 
 START, END, OPEN, OTHER = "(start)", "(end)", "(open)", "(other)"
 """Nodes that are no touchpoint: where a journey starts, ends, goes on; and a bundle of many."""
@@ -179,3 +189,44 @@ def _check_values(table: ir.Table, contract: str) -> None:
     for n, said in numbered.items():
         if found := int(row[f"problem_{n}"]):
             raise CxError(f"the {contract} table breaks its contract: {found:,} rows {said}")
+
+
+def warn_of_currencies(events: ir.Table, column: str = "value", *, stacklevel: int = 3) -> None:
+    """Warn where the values to be added up are in several currencies.
+
+    Parameters
+    ----------
+    events
+        The events whose values are summed.
+    column
+        The column that is summed; only ``value`` has a currency.
+    stacklevel
+        Of the warning, as for ``warnings.warn``.
+
+    Warns
+    -----
+    CxWarning
+        Which currencies there are, and how to keep one.
+
+    Examples
+    --------
+    >>> import ibis
+    >>> events = ibis.memtable({"value": [5.0, 7.0], "currency": ["EUR", "USD"]})
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warn_of_currencies(events)
+    >>> str(caught[0].message)[:38]
+    'the values are in EUR and USD: a sum o'
+    """
+    if column != "value" or "currency" not in events.columns:
+        return
+    known = events.filter(events["value"].notnull(), events.currency.notnull())
+    found = known.select("currency").distinct().order_by("currency").limit(6).to_pandas()
+    names = found["currency"].tolist()
+    if len(names) > 1:
+        said = f"{', '.join(names[:-1])} and {names[-1]}"
+        warnings.warn(
+            f"the values are in {said}: a sum of them means nothing; keep one currency with "
+            f"keep_events(log, where={{'currency': {names[0]!r}}})",
+            CxWarning,
+            stacklevel=stacklevel,
+        )

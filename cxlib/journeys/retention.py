@@ -28,6 +28,7 @@ from cxlib.journeys.periods import (
 )
 from cxlib.journeys.prepare import customer_key, is_counted, microseconds_between
 from cxlib.spans import parse_span
+from cxlib.tables import warn_of_currencies
 
 __all__ = ["retention"]
 
@@ -96,6 +97,11 @@ def retention(
     CxError
         For an unknown touchpoint, column or option, or brackets that do not rise.
 
+    Warns
+    -----
+    CxWarning
+        When values in several currencies are added up.
+
     Notes
     -----
     A calendar period counts whole: in period 0 a return counts wherever in the period it lies, and
@@ -141,7 +147,9 @@ def retention(
     # Read twice: for the size of a cohort, and for its returns.
     units = first_events(starts, groups, period, recurring=recurring).cache()
     events = events.mutate(_at=number_periods(events.occurred_at, period))
-    back = _returns(_only(events, returning), units, groups, edges)
+    back = _only(events, returning)
+    warn_of_currencies(back)
+    back = _returns(back, units, groups, edges)
     cells = _cells(back, groups)
     sizes = units.group_by([*groups, "_cohort"]).aggregate(n=units.count()).to_pandas()
     last = periods if edges is None else len(edges) - 2

@@ -13,6 +13,7 @@ from cxlib.errors import CxError, unknown_name
 from cxlib.journeys.log import Journeys, check_touchpoints
 from cxlib.journeys.prepare import microseconds_between
 from cxlib.spans import parse_moment
+from cxlib.tables import warn_of_currencies
 
 __all__ = ["RFM_SEGMENTS", "rfm_segments"]
 
@@ -72,6 +73,11 @@ def rfm_segments(
         For an unknown touchpoint or column, a column that is not a number, or an ``as_of`` after
         ``observed_until``.
 
+    Warns
+    -----
+    CxWarning
+        When values in several currencies are added up.
+
     Notes
     -----
     A score is 1 plus the number of whole fifths of the customers who are strictly worse: fewer
@@ -115,6 +121,7 @@ def rfm_segments(
         events = events.filter(events.touchpoint.isin(check_touchpoints(log, touchpoints)))
     # < not <=: what happens at as_of belongs to the time that the segments are used for.
     events = events.filter(events.occurred_at < _literal(moment))
+    warn_of_currencies(events, money)
     customers = events.group_by("customer_id").aggregate(
         last_at=events.occurred_at.max(),
         frequency=events.count().cast("int64"),

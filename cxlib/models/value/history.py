@@ -14,6 +14,7 @@ from cxlib.errors import CxError, CxWarning, unknown_name
 from cxlib.journeys.log import Journeys, check_touchpoints
 from cxlib.journeys.prepare import microseconds_between
 from cxlib.spans import parse_moment, parse_span
+from cxlib.tables import warn_of_currencies
 
 __all__ = ["purchase_summary", "spend_summary"]
 
@@ -71,7 +72,8 @@ def purchase_summary(
     Warns
     -----
     CxWarning
-        When purchases have no money; they count as purchases of 0.
+        When purchases have no money; they count as purchases of 0. When their money is in several
+        currencies.
 
     Notes
     -----
@@ -181,6 +183,7 @@ def _customers(
     # < not <=: what happens at as_of belongs to the time that is forecast.
     events = events.filter(events.occurred_at < ibis.literal(moment, type="timestamp"))
     _warn_of_missing(events, value)
+    warn_of_currencies(events, value, stacklevel=4)
     last_instant = ibis.literal(moment - _MICROSECOND, type="timestamp")
     back = microseconds_between(last_instant, events.occurred_at) / (span // _MICROSECOND)
     counted = events.select(
