@@ -183,7 +183,11 @@ def _check_values(table: ir.Table, contract: str) -> None:
             problems[f"have a {name!r} above {column.maximum:g}"] = value > column.maximum
     numbered = dict(enumerate(problems))
     counts = table.aggregate(
-        **{f"problem_{n}": table.count(where=problems[said]) for n, said in numbered.items()}
+        # An unknown comparison is no problem; where all are unknown, Spark would count nothing.
+        **{
+            f"problem_{n}": table.count(where=problems[said].fill_null(False))
+            for n, said in numbered.items()
+        }
     )
     row = counts.to_pandas().iloc[0]
     for n, said in numbered.items():
