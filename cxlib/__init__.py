@@ -18,6 +18,7 @@ _HOME = {
     "conflicts": "cxlib.ingest.single_view",
     "customer_table": "cxlib.ingest.single_view",
     "customers": "cxlib.ingest.single_view",
+    "explain_identity": "cxlib.ingest.evidence",
     "fit_calibration": "cxlib.ingest.texts",
     "text_sentiment": "cxlib.ingest.texts",
     "connect": "cxlib.engine.connect",

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from cxlib.errors import CxError
+from cxlib.ingest.evidence import explain_identity
 from cxlib.ingest.linking.clusters import cluster_records
 from tests.bench.identity import (
     FAKE,
@@ -91,6 +92,24 @@ def test_decisions_by_hand_win(tmp_path):
     assert who["C1"] != who["O1"]
     by_hand = store.table("merges").filter(lambda t: t.decision == "manual").to_pandas()
     assert by_hand[["left_id", "right_id"]].to_numpy().tolist() == [["C3", "O3"]]
+
+
+def test_a_merge_is_explained_by_its_decisions(tmp_path):
+    _, store = who_is_who(tmp_path, decisions="same: [[crm:C3, orders:O3]]\n")
+    why = explain_identity(store, "orders:O1", "crm:C1")
+    assert why[["decision", "rule"]].to_numpy().tolist() == [["key", "same e-mail and name"]]
+    assert explain_identity(store, "crm:C3", "orders:O3")["decision"].tolist() == ["manual"]
+    apart = explain_identity(store, "crm:C1", "crm:C2")
+    assert apart[["decision", "rule"]].to_numpy().tolist() == [
+        ["refused", "two people share the e-mail"]
+    ]
+    for name, said in [
+        ("C1", "'C1' names no record"),
+        ("crn:C1", "no source 'crn' that names customers"),
+        ("crm:C9", "no usable record 'C9'"),
+    ]:
+        with pytest.raises(CxError, match=said):
+            explain_identity(store, name, "crm:C1")
 
 
 def test_undo_is_a_build_without_the_decision(tmp_path):
