@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from cxlib.errors import CxError
 __all__ = ["read_description"]
 
 Model = TypeVar("Model", bound=BaseModel)
+_MOST_WORDS = 1_000_000
 
 
 def read_description(
@@ -71,7 +72,7 @@ def read_description(
         raise CxError(f"the file {where!r} cannot be read: {error.strerror}") from error
     try:
         tree, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
-        _refuse_repeated_words(tree)
+        words = _count_words(tree, {})
     except RecursionError as error:
         raise CxError(f"{path.name} nests its words too deeply; write it flatter") from error
     except yaml.YAMLError as error:
@@ -79,6 +80,10 @@ def read_description(
         line = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it is not YAML"
         raise CxError(f"{path.name}{line}: {problem}") from error
+    if words > _MOST_WORDS:
+        raise CxError(
+            f"{path.name} repeats its own parts until they are {words:,} words; write it shorter"
+        )
     if tree is None or not isinstance(content, dict):
         raise CxError(f"{path.name} is empty or not a mapping; it needs at least {needs}")
     try:
@@ -87,23 +92,28 @@ def read_description(
         raise CxError(_explain(path.name, tree, error)) from error
 
 
-def _refuse_repeated_words(node: yaml.Node | None, seen: Sequence[yaml.Node] = ()) -> None:
-    # YAML itself keeps the last one in silence.
-    if node in seen:
-        return
+def _count_words(node: yaml.Node | None, known: dict[int, int]) -> int:
+    """Words of a part as it reads once written out; a word that stands twice is refused."""
+    # A part may name another that stands elsewhere: thirty lines then stand for a thousand million.
+    if node is None or id(node) in known:
+        return 0 if node is None else known[id(node)]
+    known[id(node)] = 0  # a part that names itself
+    count = 1
     if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_repeated_words(item, (*seen, node))
+        count += sum(_count_words(item, known) for item in node.value)
     if isinstance(node, yaml.MappingNode):
         words: set[str] = set()
         for key, value in node.value:
+            # YAML itself keeps the last one in silence.
             if key.value in words:
                 raise yaml.MarkedYAMLError(
                     problem=f"the word {key.value!r} stands twice; remove one",
                     problem_mark=key.start_mark,
                 )
             words.add(str(key.value))
-            _refuse_repeated_words(value, (*seen, node))
+            count += 1 + _count_words(value, known)
+    known[id(node)] = count
+    return count
 
 
 _MEANT = {
