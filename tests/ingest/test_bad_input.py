@@ -47,7 +47,7 @@ def text_of(kinds):
     return b"".join(lines)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.sampled_from(sorted(LINES)), max_size=12))
 def test_every_record_of_any_mixture_of_lines_is_read_or_rejected_once(tmp_path_factory, kinds):
     path = tmp_path_factory.mktemp("mixture") / "orders.csv"
@@ -235,6 +235,7 @@ def test_a_description_that_swells_as_it_is_read_is_refused(tmp_path):
 # --- on the command line ----------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("always::cxlib.errors.CxWarning")
 def test_a_reject_of_several_files_names_its_own_on_the_command_line(tmp_path, monkeypatch, capsys):
     from cxlib.publish.cli import main
 

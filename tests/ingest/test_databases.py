@@ -117,14 +117,23 @@ def patience(monkeypatch):
     monkeypatch.setattr(fetching, "_WAIT", wait_none())
 
 
-@pytest.fixture
-def workspace(tmp_path, company):
-    folder = write(tmp_path / "company", {}, COMPANY)
+@pytest.fixture(scope="module")
+def built(server, company, tmp_path_factory):
+    """Workspace of the company, and its first build."""
+    folder = write(tmp_path_factory.mktemp("company"), {}, COMPANY)
     with (folder / "exports" / "tickets.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["ticket", "email", "opened_at"])
         rows.writerows((n, email, "2024-06-01 10:00") for n, email in company.tickets)
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CRM_DSN", server.url)
+        return folder, build_store(folder)
+
+
+@pytest.fixture
+def workspace(built, server, monkeypatch):
+    monkeypatch.setenv("CRM_DSN", server.url)
+    return built[0]
 
 
 def holds(folder, secret):
@@ -136,9 +145,8 @@ def holds(folder, secret):
     ]
 
 
-def test_a_build_joins_two_schemas_of_postgres_with_a_file(server, company, workspace, monkeypatch):
-    monkeypatch.setenv("CRM_DSN", server.url)
-    result = build_store(workspace)
+def test_a_build_joins_two_schemas_of_postgres_with_a_file(built, company):
+    result = built[1]
     events = result.snapshot.table("events")
     got = events.group_by("touchpoint").aggregate(n=events.count()).to_pandas()
     assert Counter(dict(got.values)) == company.counts()
@@ -156,12 +164,9 @@ def test_a_build_joins_two_schemas_of_postgres_with_a_file(server, company, work
     assert times.to_pyarrow().as_py() == datetime(2024, 1, 30, 23)
 
 
-def test_rows_in_another_order_are_the_same_rows_and_a_new_one_is_not(
-    server, workspace, monkeypatch
-):
+def test_rows_in_another_order_are_the_same_rows_and_a_new_one_is_not(server, company, workspace):
     from adbc_driver_postgresql import dbapi
 
-    monkeypatch.setenv("CRM_DSN", server.url)
     first = build_store(workspace)
     with dbapi.connect(server.url) as con, con.cursor() as cursor:
         cursor.execute("UPDATE crm.accounts SET plan = plan WHERE id < 10")
@@ -170,7 +175,7 @@ def test_rows_in_another_order_are_the_same_rows_and_a_new_one_is_not(
         cursor.execute("UPDATE crm.accounts SET plan = 'gone' WHERE id = 10")
         con.commit()
         second = build_store(workspace)
-        cursor.execute("UPDATE crm.accounts SET plan = 'pro' WHERE id = 10")
+        cursor.execute(f"UPDATE crm.accounts SET plan = '{company.accounts[10][2]}' WHERE id = 10")
         con.commit()
     assert not second.reused
     assert second.snapshot.id != first.snapshot.id
@@ -179,7 +184,6 @@ def test_rows_in_another_order_are_the_same_rows_and_a_new_one_is_not(
 def test_the_secret_of_a_database_stands_nowhere(server, workspace, monkeypatch, capfd):
     from cxlib.publish.cli import main
 
-    monkeypatch.setenv("CRM_DSN", server.url)
     for secret in (server.url, server.url.replace("word@", "wort@"), "dbname=x password=s3cret&wo"):
         monkeypatch.setenv("CRM_DSN", secret)
         monkeypatch.setattr(sys, "argv", ["cxlib", "build", str(workspace), "--debug"])
@@ -189,15 +193,13 @@ def test_the_secret_of_a_database_stands_nowhere(server, workspace, monkeypatch,
             said = capfd.readouterr()
             assert "s3cret" not in said.out + said.err
             assert PASSWORD not in said.out + said.err
-    monkeypatch.setenv("CRM_DSN", server.url)
     for secret in (PASSWORD, quote(PASSWORD), "s3cret"):
         assert holds(workspace, secret) == []
     assert not list(workspace.glob("store/.fetched-*"))
 
 
-def test_a_database_that_is_gone_leaves_the_store_as_it_was(server, workspace, monkeypatch):
-    monkeypatch.setenv("CRM_DSN", server.url)
-    before = build_store(workspace).snapshot.id
+def test_a_database_that_is_gone_leaves_the_store_as_it_was(server, workspace):
+    before = open_store(workspace).id
     server.stop()
     try:
         with pytest.raises(CxError, match=r"source 'accounts' went away while it was read"):
