@@ -12,7 +12,10 @@ import ibis.expr.types as ir
 from cxlib.engine.connect import create_named_table
 from cxlib.engine.patch import drop_tables, replace_rows
 from cxlib.journeys.prepare import (
+    COUNTED,
+    PREPARED,
     count_ahead,
+    fill_contract,
     journey_table,
     microseconds_between,
     prepare_events,
@@ -30,6 +33,7 @@ PRINTS = "cx_prints"
 """Table of a snapshot: per customer the number, a print of the events, and the time of the last."""
 KEPT = ("events", "journeys", PRINTS)
 """Tables that an update changes in part; the others are written anew."""
+_ORDERED = ("event_id", "customer_id", "journey_id", "occurred_at", "touchpoint")
 _MOST_TOUCHED = 0.5
 LAST_FULL = 0.5
 """Share of appended rows from which a log is written anew, in order."""
@@ -107,9 +111,15 @@ class LogWriter:
     observed_until: datetime
 
     def prepared(self, events: ir.Table, numbers: ir.Table) -> ir.Table:
-        """Events as the log holds them."""
+        """Events of a stored table as the log holds them.
+
+        They are ordered with the columns that order needs, and the others join them at the end: a
+        window that carries twenty columns of text takes three times as long.
+        """
+        wide = fill_contract(events.mutate(cx_rowid=events.rowid()))
+        narrow = wide.select("cx_rowid", *_ORDERED)
         prepared = prepare_events(
-            events,
+            narrow,
             observed_until=self.observed_until,
             closes_after=self.rules.silence,
             start=self.rules.start,
@@ -117,7 +127,11 @@ class LogWriter:
             split_after=self.rules.split_after,
         )
         counted = count_ahead(prepared, numbers=numbers)
-        return counted.order_by("customer_id", "occurred_at", "event_id")
+        found = counted.select("cx_rowid", "journey_id", *PREPARED, *COUNTED)
+        joined = wide.drop("journey_id").inner_join(found, "cx_rowid")
+        names = [name for name in wide.columns if name != "cx_rowid"]
+        ordered = joined.order_by("cx_customer", "occurred_at", "event_id")
+        return ordered.select(*names, *PREPARED, *COUNTED)
 
     def write(self, events: ir.Table, prints: ir.Table) -> None:
         """Write the whole log."""
@@ -141,9 +155,10 @@ class LogWriter:
         if touched is None:
             return None
         drop_tables(self.con, keep=KEPT)
-        own = self.con.create_table(
-            "cx_own", self.prepared(events.semi_join(touched, "customer_id"), touched), temp=True
+        theirs = self.con.create_table(
+            "cx_theirs", events.semi_join(touched, "customer_id"), temp=True
         )
+        own = self.con.create_table("cx_own", self.prepared(theirs, touched), temp=True)
         journeys = self.con.create_table("cx_own_journeys", journey_table(own), temp=True)
         n = int(own.count().to_pyarrow().as_py())
         if n:
@@ -155,7 +170,7 @@ class LogWriter:
         }
         for name, new in rows.items():
             replace_rows(self.con, name, "customer_id", touched, new)
-        for name in ("cx_own", "cx_own_journeys", "cx_touched"):
+        for name in ("cx_theirs", "cx_own", "cx_own_journeys", "cx_touched"):
             self.con.drop_table(name)
         return n
 

@@ -46,21 +46,22 @@ sources:
         channel: {column: channel}
         value: amount
 """
+_DRAW = "CREATE MACRO draw(n, seed, most) AS (hash(n, seed) % most)::BIGINT"
 _ACCOUNTS = """
 SELECT 'a' || lpad(n::VARCHAR, 9, '0') AS account_id,
-    ['basic', 'pro', 'team'][1 + hash(n) % 3] AS plan,
-    ['it', 'de', 'fr', 'es'][1 + hash(n, 1) % 4] AS country,
-    (TIMESTAMP '2023-01-01' + to_seconds((hash(n, 2) % 31536000)::BIGINT))::VARCHAR AS created_at
-FROM range(?) AS t(n)
+    ['basic', 'pro', 'team'][1 + draw(n, 0, 3)] AS plan,
+    ['it', 'de', 'fr', 'es'][1 + draw(n, 1, 4)] AS country,
+    (TIMESTAMP '2023-01-01' + to_seconds(draw(n, 2, 31536000)))::VARCHAR AS created_at
+FROM range($1::BIGINT) AS t(n)
 """
 _ACTIVITY = """
 SELECT 'e' || lpad(n::VARCHAR, 10, '0') AS activity_id,
-    'a' || lpad((hash(n, 3) % ?)::VARCHAR, 9, '0') AS account_id,
-    (TIMESTAMP '2024-01-01' + to_seconds((? + hash(n, 4) % ?)::BIGINT))::VARCHAR AS at,
-    'did_' || floor(40 * power((hash(n, 5) % 1000) / 1000.0, 2))::INT::VARCHAR AS what,
-    ['web', 'app', 'phone', 'store'][1 + hash(n, 6) % 4] AS channel,
-    CASE WHEN hash(n, 7) % 20 = 0 THEN (20 + hash(n, 8) % 400)::VARCHAR END AS amount
-FROM range(?, ?) AS t(n)
+    'a' || lpad(draw(n, 3, $1)::VARCHAR, 9, '0') AS account_id,
+    (TIMESTAMP '2024-01-01' + to_seconds($2::BIGINT + draw(n, 4, $3)))::VARCHAR AS at,
+    'did_' || floor(40 * power(draw(n, 5, 1000) / 1000.0, 2))::INT::VARCHAR AS what,
+    ['web', 'app', 'phone', 'store'][1 + draw(n, 6, 4)] AS channel,
+    CASE WHEN draw(n, 7, 20) = 0 THEN (20 + draw(n, 8, 400))::VARCHAR END AS amount
+FROM range($4::BIGINT, $5::BIGINT) AS t(n)
 """
 _YEAR_SECONDS = 365 * 86_400
 
@@ -87,6 +88,7 @@ def _copy(query: str, values: list[int], path: Path) -> None:
     if path.exists():
         return
     with duckdb.connect() as con:
+        con.execute(_DRAW)
         con.execute(f"COPY ({query}) TO '{path}'", values)
 
 
