@@ -89,7 +89,7 @@ def known_by(facts: ir.Table, moment: datetime | None, lasting: Sequence[str]) -
     moment
         UTC.
     lasting
-        Attributes that never change, which need no time.
+        Attributes that never change: known from the earliest time of their record.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def known_by(facts: ir.Table, moment: datetime | None, lasting: Sequence[str]) -
     Examples
     --------
     >>> rows = [("a", "plan", "pro", datetime(2024, 1, 1), "crm", "1", None),
-    ...         ("a", "born", "1990", None, "crm", "1", None),
+    ...         ("a", "born", "1990", None, "crm", "1", datetime(2023, 1, 1)),
     ...         ("a", "city", "Rome", None, "crm", "1", None)]
     >>> facts = ibis.memtable([dict(zip(FACTS, row)) for row in rows], schema=FACTS)
     >>> sorted(known_by(facts, datetime(2024, 1, 2), ["born"]).attribute.to_list())
@@ -110,7 +110,7 @@ def known_by(facts: ir.Table, moment: datetime | None, lasting: Sequence[str]) -
     at = ibis.literal(moment, type="timestamp")
     lasts = facts.valid_from.isnull() & facts.attribute.isin(list(lasting))
     # A record that came later told nothing before, however long what it tells had been so.
-    lasts = lasts & (facts.recorded_at < at).fill_null(True)
+    lasts = lasts & (facts.recorded_at < at)
     return facts.filter((facts.valid_from < at) | lasts)
 
 

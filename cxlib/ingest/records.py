@@ -30,8 +30,8 @@ def record_times(staged: Mapping[str, StagedSource]) -> ir.Table:
     Returns
     -------
     ibis.expr.types.Table
-        One row per record of a source that has an id and of which a time is known: ``source``,
-        ``record_id``, ``recorded_at`` (UTC).
+        One row per record of which a time is known, in sources that have an id or attributes:
+        ``source``, ``record_id``, ``recorded_at`` (UTC).
 
     Examples
     --------
@@ -40,7 +40,7 @@ def record_times(staged: Mapping[str, StagedSource]) -> ir.Table:
     """
     tables = []
     for name, item in staged.items():
-        if item.rows is None or item.rule.id is None:
+        if item.rows is None or not (item.rule.id or item.rule.attributes):
             continue
         known = _first_times(name, staged)
         if known is not None:

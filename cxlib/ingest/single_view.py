@@ -83,11 +83,11 @@ def customers(
 
     **Since when.** An event is known when it happens, a fact from its ``valid_from``, and a record
     from the earliest time that stands in it or in one that refers to it. What has no time is known
-    at the end of the records, and not before, but for attributes that ``survivorship: lasting:``
-    names. A link between records counts from when it was known: before, events of a visitor who had
-    not signed in belong to the visitor, who is a row named by source and id. Two things are
-    learned from the whole store, and so know more than was known: how records of different systems
-    were linked by the model, and the calibration of texts.
+    at the end of the records, and not before; attributes that ``survivorship: lasting:`` names are
+    known as soon as their record is. A link between records counts from when it was known: before,
+    events of a visitor who had not signed in belong to the visitor, who is a row named by source
+    and id. Two things are learned from the whole store, and so know more than was known: how
+    records of different systems were linked by the model, and the calibration of texts.
 
     **Subscriptions.** A start opens one, an end closes one that was open; an end with none open is
     ignored. A customer is active while one is open. ``products`` are those with more starts than

@@ -44,13 +44,13 @@ def read_terms(known: Known) -> ir.Table:
         )
     keys = ["customer_id"]
     steps = steps_of(events, meaning.starts_subscription, meaning.ends_subscription, keys)
+    steps = steps.mutate(cx_months=_months(steps, known))
     begins = (steps.cx_step == 1) & (steps.cx_running == 1)
-    months = _months(steps, known)
     state = steps.group_by(keys).aggregate(
         cx_running=steps.cx_running.argmax(steps.cx_place),
         cx_place=steps.cx_place.max(where=begins),
         cx_begun=steps.occurred_at.argmax(steps.cx_place, where=begins),
-        cx_months=months.argmax(steps.cx_place, where=begins & months.notnull()),
+        cx_months=steps.cx_months.argmax(steps.cx_place, where=begins & steps.cx_months.notnull()),
     )
     runs = state.cx_running > 0
     begun = ibis.ifelse(runs, state.cx_begun.cast("timestamp"), ibis.null("timestamp"))
