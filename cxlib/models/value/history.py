@@ -12,7 +12,7 @@ import pandas as pd
 
 from cxlib.errors import CxError, CxWarning, unknown_name
 from cxlib.journeys.log import Journeys, check_touchpoints
-from cxlib.journeys.prepare import microseconds_between
+from cxlib.journeys.prepare import customer_key, microseconds_between
 from cxlib.spans import parse_moment, parse_span
 from cxlib.tables import warn_of_currencies
 
@@ -99,7 +99,7 @@ def purchase_summary(
     if unit not in _UNITS:
         raise unknown_name("unit", unit, _UNITS)
     span = _span(resolution)
-    customers = _customers(log, as_of, touchpoints, value, span)
+    customers = _customers(log, as_of, touchpoints, value, span, per_customer=per_customer)
     keys = ["frequency", "recency", "T"]
     if per_customer:
         found = customers.select("customer_id", *keys, "money").order_by("customer_id")
@@ -176,6 +176,8 @@ def _customers(
     touchpoints: str | Sequence[str],
     value: str,
     span: timedelta,
+    *,
+    per_customer: bool = False,
 ) -> ir.Table:
     """One row per customer: frequency, recency and T in spans, and money."""
     moment = _check(log, as_of, value)
@@ -186,20 +188,20 @@ def _customers(
     warn_of_currencies(events, value, stacklevel=4)
     last_instant = ibis.literal(moment - _MICROSECOND, type="timestamp")
     back = microseconds_between(last_instant, events.occurred_at) / (span // _MICROSECOND)
+    # Counting the customers' numbers, where they are stored, takes half the time of their ids.
+    customer = "customer_id" if per_customer else customer_key(events)
     counted = events.select(
-        "customer_id", back=back.floor().cast("int64"), money=events[value].cast("float64")
+        customer, back=back.floor().cast("int64"), money=events[value].cast("float64")
     )
-    bought = counted.group_by("customer_id", "back").aggregate(
-        money=counted.money.sum().fill_null(0.0)
-    )
-    bought = bought.mutate(first=bought.back.max().over(ibis.window(group_by="customer_id")))
-    found = bought.group_by("customer_id").aggregate(
+    bought = counted.group_by(customer, "back").aggregate(money=counted.money.sum().fill_null(0.0))
+    found = bought.group_by(customer).aggregate(
         frequency=bought.count() - 1,
         recency=bought.back.max() - bought.back.min(),
         T=bought.back.max(),
-        money=bought.money.mean(where=bought.back < bought["first"]),
+        _all=bought.money.sum(),
+        _first=bought.money.argmax(bought.back),
     )
-    return found
+    return found.mutate(money=(found._all - found._first) / found.frequency.nullif(0))
 
 
 def _check(log: Journeys, as_of: str | date | datetime, value: str) -> datetime:
