@@ -10,6 +10,7 @@ from cxlib.errors import CxError, CxWarning
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+    from pandera.ibis import DataFrameSchema
 
 __all__ = [
     "CONTRACTS",
@@ -143,7 +144,14 @@ def check_contract(table: ir.Table, contract: str) -> None:
     """
     columns = CONTRACTS[contract]
     _check_schema(table, contract)
-    _check_values(table, contract)
+    from pandera.errors import SchemaErrors
+
+    try:
+        _pandera_schema(columns).validate(table, lazy=True)
+    except SchemaErrors as error:
+        first = error.message
+        checks = [item for group in first.values() for items in group.values() for item in items]
+        raise CxError(f"the {contract} table breaks its contract: {checks[0]['error']}") from error
     for name in (name for name, column in columns.items() if column.unique):
         counts = table.aggregate(n=table.count(), distinct=table[name].nunique()).to_pandas()
         repeated = int(counts["n"].iloc[0] - counts["distinct"].iloc[0])
@@ -170,29 +178,20 @@ def _check_schema(table: ir.Table, contract: str) -> None:
             )
 
 
-def _check_values(table: ir.Table, contract: str) -> None:
-    """Look at every value once, whatever the number of columns."""
-    problems = {}
-    for name, column in CONTRACTS[contract].items():
-        value = table[name]
-        if not column.nullable:
-            problems[f"have no {name!r}"] = value.isnull()
-        if column.minimum is not None:
-            problems[f"have a {name!r} below {column.minimum:g}"] = value < column.minimum
-        if column.maximum is not None:
-            problems[f"have a {name!r} above {column.maximum:g}"] = value > column.maximum
-    numbered = dict(enumerate(problems))
-    counts = table.aggregate(
-        # An unknown comparison is no problem; where all are unknown, Spark would count nothing.
-        **{
-            f"problem_{n}": table.count(where=problems[said].fill_null(False))
-            for n, said in numbered.items()
+def _pandera_schema(columns: dict[str, Column]) -> DataFrameSchema:
+    import pandera.ibis as pa
+
+    def checks(column: Column) -> list[pa.Check]:
+        low = [] if column.minimum is None else [pa.Check.ge(column.minimum)]
+        high = [] if column.maximum is None else [pa.Check.le(column.maximum)]
+        return low + high
+
+    return pa.DataFrameSchema(
+        {
+            name: pa.Column(nullable=column.nullable, checks=checks(column))
+            for name, column in columns.items()
         }
     )
-    row = counts.to_pandas().iloc[0]
-    for n, said in numbered.items():
-        if found := int(row[f"problem_{n}"]):
-            raise CxError(f"the {contract} table breaks its contract: {found:,} rows {said}")
 
 
 def warn_of_currencies(events: ir.Table, column: str = "value", *, stacklevel: int = 3) -> None:

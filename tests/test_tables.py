@@ -42,12 +42,12 @@ def test_a_repeated_key_is_counted():
 
 
 def test_a_missing_value_breaks_the_contract():
-    with pytest.raises(CxError, match="contract: 1 rows have no 'customer_id'"):
+    with pytest.raises(CxError, match="customer_id"):
         check_contract(customers(customer_id=["a", None]), "customers")
 
 
 def test_a_value_out_of_range_breaks_the_contract():
-    with pytest.raises(CxError, match="contract: 1 rows have a 'events' below 0"):
+    with pytest.raises(CxError, match="events"):
         check_contract(customers(events=[-1, 0]), "customers")
 
 
