@@ -157,7 +157,7 @@ def run_bench(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     write_subscribers(args.workspace, args.customers).con.disconnect()
     kept = args.workspace / f"models-{args.customers}.json"
     found = json.loads(kept.read_text()) if kept.exists() else {}
-    for name in args.models or MODELS:
+    for name in MODELS if args.models is None else args.models:
         command = [sys.executable, "-m", "tests.bench.models", "--one", name]
         for option in ("customers", "workspace", "threads", "memory"):
             command += [f"--{option}", str(getattr(args, option))]
@@ -204,6 +204,8 @@ def section(found: dict[str, dict[str, Any]], args: argparse.Namespace) -> str:
         apart = check_equal(*(pd.read_parquet(path) for path in answers))
         lines += ["", f"No coefficient is further than {apart:.2g} standard errors from that of "
                   "lifelines, which also treats ties as Efron does."]  # fmt: skip
+    if args.note:
+        lines += ["", args.note]
     return "\n".join(lines) + "\n"
 
 
@@ -213,7 +215,13 @@ def main() -> None:
     parser.add_argument("--workspace", type=Path, default=PROJECT / "data" / "bench")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--memory", default="5GB", help="DuckDB's memory limit")
-    parser.add_argument("--models", nargs="*", choices=list(MODELS), help="time these alone")
+    parser.add_argument(
+        "--models",
+        nargs="*",
+        choices=list(MODELS),
+        help="time these, or none where none is named; the others stay as they were",
+    )
+    parser.add_argument("--note", default="", help="what to say of the run on the page")
     parser.add_argument("--prepare", action="store_true", help="time nothing, lay out the data")
     parser.add_argument("--one", choices=list(MODELS), help=argparse.SUPPRESS)
     args = parser.parse_args()
