@@ -46,6 +46,12 @@ def wait_until(works: Callable[[], bool], what: str, seconds: float = 60) -> Non
         time.sleep(0.1)
 
 
+def _run(command: list[str | Path]) -> None:
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        pytest.fail(f"{command[-8:]} failed: {done.stderr[-500:]}")
+
+
 class Server:
     """A server that runs, with its URL; it may be stopped and started."""
 
@@ -55,11 +61,16 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait for it."""
-        self._process = subprocess.Popen(
-            self._start, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        wait_until(self._works, self._what)
+        """Start it and wait for it; again where what a killed one left is still in its way."""
+
+        def works() -> bool:
+            if self._process is None or self._process.poll() is not None:
+                self._process = subprocess.Popen(
+                    self._start, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                )
+            return self._works()
+
+        wait_until(works, self._what)
 
     def kill(self) -> None:
         """End it at once, as a crash does."""
@@ -104,9 +115,10 @@ def _postgres(folder: Path, programs: Path, user: list[str]) -> Server:
     secret.chmod(0o644)
     options = ["-D", data, "-U", "crm", f"--pwfile={secret}", "--auth=scram-sha-256"]
     options += ["--encoding=UTF8", "--no-locale", "--no-sync"]
-    subprocess.run([*user, programs / "initdb", *options], check=True, capture_output=True)
+    _run([*user, programs / "initdb", *options])
     command = [*user, str(programs / "postgres"), "-D", str(data), "-k", str(folder)]
     command += ["-p", str(port), "-c", "listen_addresses=", "-c", "fsync=off"]
+    command += ["-c", "dynamic_shared_memory_type=mmap"]
     url = f"postgresql://crm:{quote(PASSWORD)}@/postgres?host={folder}&port={port}"
 
     def works() -> bool:
@@ -145,7 +157,7 @@ def _mariadb(folder: Path, program: str, install: str, user: list[str]) -> Serve
     place, port, data = folder / "server.sock", free_port(), folder / "data"
     options = ["--no-defaults", f"--datadir={data}", "--skip-test-db"]
     options += ["--auth-root-authentication-method=normal"]
-    subprocess.run([*user, install, *options], check=True, capture_output=True)
+    _run([*user, install, *options])
     command = [*user, program, "--no-defaults", f"--datadir={data}", f"--socket={place}"]
     command += [f"--port={port}", "--bind-address=127.0.0.1", "--innodb-flush-method=fsync"]
     command += ["--innodb-buffer-pool-size=16M", f"--pid-file={folder / 'pid'}"]
