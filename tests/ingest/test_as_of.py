@@ -128,3 +128,42 @@ def comparable(frame):
         lambda value: list(value) if hasattr(value, "__len__") and not isinstance(value, str)
         else None if pd.isna(value) else value
     )  # fmt: skip
+
+
+VISITS = """
+    name: web
+    sources:
+      visitors:
+        file: visitors.csv
+        id: visitor
+        customer: {key: mail, since: signed_in, otherwise: visitor}
+      views:
+        file: views.csv
+        id: view
+        customer: {column: visitor, of: visitors}
+        events: [{touchpoint: viewed_page, time: at}]
+"""
+
+
+def test_visits_belong_to_the_visitor_until_it_was_known_who_that_is(tmp_path):
+    told = {
+        "visitors.csv": "visitor,mail,signed_in\nV1,a,2024-01-10\nV2,,\n",
+        "views.csv": "view,visitor,at\n1,V1,2024-01-01\n2,V1,2024-01-11\n3,V2,2024-01-02\n",
+    }
+    whole = build(tmp_path / "whole", told, VISITS).snapshot
+    early = whole.table("early_events").to_pandas()
+    assert early[["event_id", "customer_id"]].to_numpy().tolist() == [["views:1", "visitors:V1"]]
+    before = {**told, "visitors.csv": "visitor,mail,signed_in\nV1,,\nV2,,\n"}
+    before["views.csv"] = "view,visitor,at\n1,V1,2024-01-01\n3,V2,2024-01-02\n"
+    then = build(tmp_path / "then", before, VISITS).snapshot
+
+    def events(store, day=None):
+        found = cx.customers(store, as_of=day, columns=["events"])
+        return dict(zip(found["customer_id"], found["events"], strict=True))
+
+    assert events(whole)["a"] == 2
+    assert events(whole, "2024-01-11")["a"] == 1
+    # Known from 10 January on, and not yet strictly before it.
+    assert "a" not in events(whole, "2024-01-10")
+    assert events(whole, "2024-01-10")["visitors:V1"] == 1
+    assert list(events(whole, "2024-01-10").values()) == list(events(then).values())
