@@ -22,9 +22,11 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, 
 
 # Ink and ground of both themes; traces bring colours that hold on either ground.
 _THEMES = {
-    "light": {"paper": "#ffffff", "ink": "#1f2733", "quiet": "#5b6675", "grid": "#e4e8ee"},
-    "dark": {"paper": "#171c24", "ink": "#e6eaf0", "quiet": "#a3adbb", "grid": "#2c3440"},
-}
+    "light": {"paper": "#ffffff", "ink": "#1f2733", "quiet": "#5b6675", "grid": "#e4e8ee",
+              "most": "#5cbaf0"},
+    "dark": {"paper": "#171c24", "ink": "#e6eaf0", "quiet": "#a3adbb", "grid": "#2c3440",
+             "most": "#0072b2"},
+}  # fmt: skip
 
 # Okabe & Ito (2008), "Color universal design": told apart with every kind of colour vision.
 # Their yellow and black are left out: each vanishes on one of the two grounds.
@@ -112,7 +114,9 @@ def figure_template(theme: str = "light") -> go.layout.Template:
         },
         data={
             "bar": [{"error_x": {"color": tone["ink"]}, "error_y": {"color": tone["ink"]}}],
-            "heatmap": [{"colorscale": [[0, tone["paper"]], [0.5, "#56b4e9"], [1, "#0072b2"]]}],
+            # plotly writes #444 or white into a cell. A blue between these two ends would be too
+            # dark for the one and too light for the other.
+            "heatmap": [{"colorscale": [[0, tone["paper"]], [1, tone["most"]]]}],
         },
     )
 

@@ -56,6 +56,18 @@ def test_text_is_readable_on_its_ground(theme):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
+def test_numbers_in_a_heat_map_are_readable_on_every_colour_of_its_scale(theme):
+    scale = plot.figure_template(theme).data.heatmap[0].colorscale
+    ends = [[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for _, colour in scale]
+    for step in range(101):
+        cell = [round(a + (b - a) * step / 100) for a, b in zip(*ends, strict=True)]
+        # What plotly does: white where a cell is dark by the brightness of YIQ, else #444.
+        dark = (299 * cell[0] + 587 * cell[1] + 114 * cell[2]) / 1000 < 128
+        ground = "#{:02x}{:02x}{:02x}".format(*cell)
+        assert contrast("#ffffff" if dark else "#444444", ground) >= 4.5
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_colours_stand_out_from_either_ground(theme):
     ground = plot.figure_template(theme).layout.paper_bgcolor
     names = [f"touchpoint_{n}" for n in range(24)]
