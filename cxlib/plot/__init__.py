@@ -11,6 +11,7 @@ from cxlib.plot.comparison import comparison
 from cxlib.plot.curves import survival
 from cxlib.plot.customer import timeline
 from cxlib.plot.departments import handoff_chord, handoffs
+from cxlib.plot.deviations import deviation_outcomes, plan_deviations
 from cxlib.plot.following import next_steps
 from cxlib.plot.funnels import funnel
 from cxlib.plot.graph import transition_graph
@@ -29,7 +30,7 @@ from cxlib.plot.shares import (
     stickiness,
     subsequences,
 )
-from cxlib.plot.stages import deviation_outcomes, plan_deviations, stage_times
+from cxlib.plot.stages import stage_times
 from cxlib.plot.steps import step_matrix
 from cxlib.plot.template import figure_template, touchpoint_colour, touchpoint_colours
 from cxlib.plot.terms import renewals

@@ -6,12 +6,22 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from cxlib.errors import unknown_name
+from cxlib.errors import CxError, unknown_name
 from cxlib.plot.template import figure_template
 
 TOP = 84  # pixels above the plot, for the title and the subtitle
 
-__all__ = ["TOP", "blank", "dress", "need_columns", "plain", "shorten"]
+__all__ = [
+    "TOP",
+    "blank",
+    "dress",
+    "group_names",
+    "legend_below",
+    "need_columns",
+    "one_group",
+    "plain",
+    "shorten",
+]
 
 _PLAIN = {
     "(end)": "journey ended",
@@ -40,6 +50,39 @@ def need_columns(frame: pd.DataFrame, columns: Iterable[str], chart: str) -> Non
             )
 
 
+def one_group(frame: pd.DataFrame, keys: list[str], chart: str) -> None:
+    """Raise when rows that should be one of a kind are not: ``chart`` says what shows one group.
+
+    Examples
+    --------
+    >>> one_group(pd.DataFrame({"stage": ["buy", "buy"]}), ["stage"], "a chart of stages")
+    Traceback (most recent call last):
+    ...
+    cxlib.errors.CxError: the frame holds several groups, and a chart of stages shows one; keep
+    one before plotting, for example frame[frame['segment'] == 'loyal']
+    """
+    if frame.duplicated(keys).any():
+        raise CxError(
+            f"the frame holds several groups, and {chart} shows one; "
+            "keep one before plotting, for example frame[frame['segment'] == 'loyal']"
+        )
+
+
+def group_names(frame: pd.DataFrame, columns: Iterable[str]) -> pd.Series:
+    """Group of each row: what stands in the columns that are not those of the measure.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"channel": ["web_chat"], "plan": ["basic"], "n": [3]})
+    >>> group_names(frame, ["n"]).tolist()
+    ['web chat · basic']
+    """
+    known = set(columns)
+    by = [column for column in frame.columns if column not in known]
+    names = [" · ".join(plain(value) for value in row) for row in frame[by].to_numpy().tolist()]
+    return pd.Series(names, index=frame.index, dtype="object")
+
+
 def plain(name: object) -> str:
     """Name as a reader says it: without underscores, and "(end)" as "journey ended".
 
@@ -61,6 +104,19 @@ def shorten(text: str, length: int) -> str:
     'requested c…'
     """
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def legend_below(rows: int, size: int) -> dict[str, object]:
+    """Legend under a chart of rows, each so many pixels high."""
+    return {
+        "orientation": "h",
+        "y": -66 / (size * max(rows, 3)),
+        "yanchor": "top",
+        "x": 0,
+        "itemclick": False,
+        "itemdoubleclick": False,
+        "traceorder": "normal",
+    }
 
 
 def dress(
