@@ -35,6 +35,7 @@ from cxlib.ingest.events import events_of
 from cxlib.ingest.forgotten import Forgotten, load_forgotten
 from cxlib.ingest.identity import assign_customers, resolve_identities
 from cxlib.ingest.inputs import Input, hash_file, open_inputs
+from cxlib.ingest.keys import load_key, mark_of
 from cxlib.ingest.linking.manual import Decisions, load_decisions
 from cxlib.ingest.money import currency_findings
 from cxlib.ingest.sentiment import add_text_sentiment
@@ -193,7 +194,10 @@ def _build(
     full: bool,
 ) -> BuildResult:
     forgotten = load_forgotten(workspace)
-    recipe = _recipe(description, text_scorer, forgotten)
+    current = current_snapshot(workspace)
+    made_with = None if current is None else current.meta.get("key")
+    key = load_key(workspace, made_with=made_with) if config.hides else None
+    recipe = _recipe(description, text_scorer, forgotten, key)
     decisions = workspace / "identities.yml"
     decided = load_decisions(decisions, config.sources)
     ruled = [hash_file(decisions)] if decisions.is_file() else []
@@ -204,10 +208,10 @@ def _build(
     if found is not None:
         point_to(workspace, snapshot_id)
         return BuildResult(found, reused=True)
-    kept = StagedFiles(workspace / "store" / "staged", recipe, full, forgotten)
+    kept = StagedFiles(workspace / "store" / "staged", recipe, full, forgotten, key)
     start = None if full else _to_update(workspace, recipe)
     meta: dict[str, Any] = {"name": config.name, "cxlib_version": cxlib.__version__}
-    meta["recipe"] = recipe
+    meta |= {"recipe": recipe, "key": None if key is None else mark_of(key)}
     columns_before = _columns_before(workspace)
     with write_snapshot(workspace, snapshot_id, meta, start_from=start) as con:
         before = None if start is None else start.meta
@@ -236,7 +240,9 @@ def _to_update(workspace: Path, recipe: str) -> Snapshot | None:
     return current if current is not None and can_update(current.meta, recipe) else None
 
 
-def _recipe(description: Path, text_scorer: Scorer | None, forgotten: Forgotten | None) -> str:
+def _recipe(
+    description: Path, text_scorer: Scorer | None, forgotten: Forgotten | None, key: str | None
+) -> str:
     """Name of everything but the inputs that a snapshot depends on."""
     package = Path(cxlib.__file__).parent
     code = [
@@ -256,6 +262,7 @@ def _recipe(description: Path, text_scorer: Scorer | None, forgotten: Forgotten 
         "code": [hash_file(path) for path in code],
         "sources": hash_file(description),
         "text_scorer": _named(text_scorer),
+        "key": None if key is None else mark_of(key),
         "forgotten": None if forgotten is None else forgotten.version,
     }
     return _digest(content)
@@ -298,7 +305,7 @@ def _fill(
         staged = {name: staged[name] for name in config.sources}
         _check_personal(config, staged)
         bar.set_description("find who is who")
-        who = resolve_identities(staged, con=con, config=config, decided=decided)
+        who = resolve_identities(staged, con=con, config=config, decided=decided, key=kept.key)
         staged = assign_customers(staged, who.customers)
         bar.update()
         bar.set_description("order events")

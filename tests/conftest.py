@@ -12,6 +12,14 @@ from hypothesis import Phase, settings
 PROJECT = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def key_of_pseudonyms():
+    """One key for all workspaces of the tests, so that equal exports give equal stores."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CXLIB_KEY", "a key for tests that is no secret")
+        yield
+
+
 @pytest.fixture(scope="session")
 def project() -> Path:
     """Root of the checkout."""

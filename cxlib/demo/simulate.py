@@ -26,6 +26,7 @@ from cxlib.errors import CxError
 __all__ = ["Simulation", "simulate_company"]
 
 _DESCRIPTIONS = ("sources.yml", "journey_map.yml")
+_KEY = "customers.key"
 _FREE_TEXT = ("support_tickets", "surveys", "customers")
 """Files whose fields are quoted, for the commas in them."""
 
@@ -122,7 +123,7 @@ def simulate_company(
     >>> with TemporaryDirectory() as folder:
     ...     company = simulate_company(folder, customers=20)
     ...     sorted(path.name for path in Path(folder).iterdir())
-    ['exports', 'journey_map.yml', 'sources.yml', 'truth']
+    ['customers.key', 'exports', 'journey_map.yml', 'sources.yml', 'truth']
     >>> company.rows["billing_customers"]
     20
     """
@@ -152,12 +153,16 @@ def simulate_company(
     (unfinished / "truth/parameters.json").write_text(
         json.dumps(stated, indent=2) + "\n", encoding="utf-8", newline="\n"
     )
+    # These people are made up: a key that all know gives the same ids, and reports, everywhere.
+    (unfinished / _KEY).write_text(
+        f"the demo company is made up, by seed {seed}\n", encoding="utf-8"
+    )
     for name in _DESCRIPTIONS:
         (unfinished / name).write_bytes(files("cxlib.demo").joinpath(name).read_bytes())
     for name in ("exports", "truth"):
         rmtree(workspace / name, ignore_errors=True)
         (unfinished / name).replace(workspace / name)
-    for name in _DESCRIPTIONS:
+    for name in (*_DESCRIPTIONS, _KEY):
         (unfinished / name).replace(workspace / name)
     unfinished.rmdir()
     return Simulation(workspace, customers, seed, writers.rows["exports"])

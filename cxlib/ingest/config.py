@@ -378,6 +378,11 @@ class Sources(Strict):
             "attributes": self.attributes,
         }
 
+    @property
+    def hides(self) -> bool:
+        """Whether any column of any source is hidden."""
+        return any(self.hidden(source) for source in self.sources.values())
+
     def hidden(self, source: Source) -> set[str]:
         """Columns of a source to hide, in small letters: personal ones, and those of identities.
 

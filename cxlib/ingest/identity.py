@@ -67,6 +67,7 @@ def resolve_identities(
     con: BaseBackend | None = None,
     config: Sources | None = None,
     decided: Decisions | None = None,
+    key: str | None = None,
 ) -> Identities:
     """Customers of all sources: which party is which.
 
@@ -81,6 +82,9 @@ def resolve_identities(
         The workspace's description.
     decided
         What people decided, from ``load_decisions``; nothing by default.
+
+    key
+        Secret that customers are named with; None for a plain hash.
 
     Returns
     -------
@@ -111,7 +115,7 @@ def resolve_identities(
         size = 50 if config is None else config.linking.max_size
         parties = con.create_table("cx_parties", parties, temp=True)
         hands = by_hand(decided, records_of(decided, staged), parties)
-        known, pairs = link_parties(parties, hands, max_size=size)
+        known, pairs = link_parties(parties, hands, max_size=size, key=key)
         customers = con.create_table("cx_customers", known, schema=CUSTOMERS, temp=True)
         merges = con.create_table("cx_merges", pairs, schema=MERGES, temp=True)
     return Identities(customers, _records(staged, customers), merges)

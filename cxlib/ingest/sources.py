@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from cxlib.engine.files.options import FileRows
 from cxlib.engine.files.reading import read_file
+from cxlib.engine.functions import keyed_hash
 from cxlib.errors import CxError
 from cxlib.ingest.changes import renaming
 from cxlib.ingest.config import Source, Sources
@@ -127,14 +128,7 @@ def stage_source(
     for number in range(same, len(inputs)):
         found = known[number]
         if found is None:
-            table, found = _open_input(
-                # Nobody can tell whether an unreadable line is of someone who was forgotten.
-                con,
-                config,
-                inputs[number],
-                f"{name}_{number}",
-                nameless=kept.forgotten is not None,
-            )
+            table, found = _open_input(con, config, inputs[number], f"{name}_{number}", kept)
             known[number] = kept.keep(places[number], found)
         else:
             table = kept.unjudged(con, places[number], found)
@@ -163,13 +157,14 @@ def _around(rule: Source, staged: Mapping[str, StagedSource]) -> str:
 
 
 def _open_input(
-    con: BaseBackend, config: Sources, item: Input, table_name: str, *, nameless: bool
+    con: BaseBackend, config: Sources, item: Input, table_name: str, kept: StagedFiles
 ) -> tuple[ir.Table | None, KeptFile]:
     """Records of an input before they are judged, and what to keep of it beside them."""
     table, bad, counts = _read_input(con, config, item, table_name)
     item.check_unchanged()
     rejects = reduce(ir.Table.union, bad).to_pyarrow().to_pylist() if bad else []
-    if nameless:
+    if kept.forgotten is not None:
+        # Nobody can tell whether an unreadable line is of someone who was forgotten.
         rejects = [{**row, "record": None} for row in rejects]
     if table is None:
         return None, KeptFile(item.file, counts, None, rejects)
@@ -177,7 +172,8 @@ def _open_input(
     rule = config.sources[item.source]
     table = _keep_texts(fill_columns(table, rule), config, rule)
     table = _keep_fields(table, item.source, rule)
-    return _hide_personal(table, config, rule), KeptFile(item.file, counts, columns, rejects)
+    table = _hide_personal(table, config, rule, kept.key)
+    return table, KeptFile(item.file, counts, columns, rejects)
 
 
 def _judge_files(
@@ -348,11 +344,15 @@ def _keep_fields(rows: ir.Table, name: str, rule: Source) -> ir.Table:
     return rows.mutate(**kept, cx_id_party=ibis.ifelse(told, party, ibis.null("string")))
 
 
-def _hide_personal(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
+def _hashed(text: ir.StringValue, key: str | None) -> ir.StringValue:
+    return text.hexdigest("sha256") if key is None else keyed_hash(text, key)
+
+
+def _hide_personal(rows: ir.Table, config: Sources, rule: Source, key: str | None) -> ir.Table:
     """Put a hash for every value of a personal column, equal for values that differ by case."""
     personal = config.hidden(rule)
     hashes = {
-        name: ibis.literal("c_") + rows[name].strip().nullif("").lower().hexdigest("sha256")[:16]
+        name: ibis.literal("c_") + _hashed(rows[name].strip().nullif("").lower(), key)[:16]
         for name in rows.columns
         if name.casefold() in personal
     }

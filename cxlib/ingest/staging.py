@@ -76,6 +76,8 @@ class StagedFiles:
         Whether to read every input again, whatever is kept.
     forgotten
         Whose rows to leave out.
+    key
+        Secret that personal values are hashed with; None for a plain hash.
     used
         Files of the folder that this build wrote or read.
 
@@ -103,6 +105,7 @@ class StagedFiles:
     recipe: str
     anew: bool = False
     forgotten: Forgotten | None = None
+    key: str | None = field(default=None, repr=False)
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 import ibis
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from cxlib.engine.functions import connect_scratch
 from cxlib.errors import CxError
+from cxlib.ingest.keys import pseudonym
 from cxlib.ingest.linking.clusters import cluster_records
 from cxlib.ingest.linking.pairs import LINKS, find_pairs
 
@@ -39,7 +39,7 @@ MERGES = ibis.schema(
 
 
 def link_parties(
-    parties: ir.Table, by_hand: Mapping[str, pd.DataFrame], *, max_size: int
+    parties: ir.Table, by_hand: Mapping[str, pd.DataFrame], *, max_size: int, key: str | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Customer of each party, and the pairs that were decided on.
 
@@ -51,6 +51,8 @@ def link_parties(
         Numbers of parties that people called ``same`` and ``different``.
     max_size
         Parties in the largest cluster that may be one person.
+    key
+        Secret that customers are named with; None for a plain hash.
 
     Returns
     -------
@@ -82,7 +84,7 @@ def link_parties(
     _check(decided, named)
     cluster, by_key = _attach(named, cluster, by_hand["different"])
     decided = pd.concat([decided, by_key], ignore_index=True)
-    return _customers(named, cluster, decided), _merges(named, decided, stated)
+    return _customers(named, cluster, decided, key), _merges(named, decided, stated)
 
 
 def _links(pairs: pd.DataFrame, decision: str, rule: str) -> pd.DataFrame:
@@ -144,14 +146,14 @@ def _attach(
 
 
 def _customers(
-    named: pd.DataFrame, cluster: NDArray[np.int64], decided: pd.DataFrame
+    named: pd.DataFrame, cluster: NDArray[np.int64], decided: pd.DataFrame, key: str | None
 ) -> pd.DataFrame:
     first = pd.Series(np.arange(len(named))).groupby(cluster).transform("min").to_numpy()
     size = pd.Series(cluster).groupby(cluster).transform("size").to_numpy()
     party = named["party"].to_numpy(dtype=object)
     source, record = (named[name].to_numpy(dtype=object) for name in ("source", "record_id"))
     own = (size == 1) & ~named["told"].to_numpy(dtype=bool)
-    names = {n: _pseudonym(f"{source[n]}:{record[n]}") for n in np.unique(first[~own]).tolist()}
+    names = {n: pseudonym(f"{source[n]}:{record[n]}", key) for n in np.unique(first[~own]).tolist()}
     ids = [party[n] if own[n] else names[first[n]] for n in range(len(named))]
     stands = decided[decided["decision"].isin(["manual", "key", "model"])]
     ends = [stands[["left", "rule"]], stands[["right", "rule"]].rename(columns={"right": "left"})]
@@ -163,10 +165,6 @@ def _customers(
     return pd.DataFrame(
         {"party": party, "customer_id": ids, "rule": why.reindex(named.index).fillna(alone)}
     )
-
-
-def _pseudonym(text: str) -> str:
-    return "c_" + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _merges(named: pd.DataFrame, decided: pd.DataFrame, apart: pd.DataFrame) -> pd.DataFrame:

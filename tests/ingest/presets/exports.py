@@ -2,6 +2,8 @@
 
 import csv
 import hashlib
+import hmac
+import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +33,8 @@ def rows_of(path: Path) -> list[Row]:
 
 def hidden(value: str) -> str:
     """What stands for a personal value."""
-    return "c_" + hashlib.sha256(value.lower().encode()).hexdigest()[:16]
+    key = hashlib.sha256(os.environ["CXLIB_KEY"].encode()).hexdigest()
+    return "c_" + hmac.new(key.encode(), value.lower().encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def check_counts(result: BuildResult, folder: Path, files: dict[str, str]) -> None:
