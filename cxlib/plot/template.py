@@ -23,9 +23,9 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, 
 # Ink and ground of both themes; traces bring colours that hold on either ground.
 _THEMES = {
     "light": {"paper": "#ffffff", "ink": "#1f2733", "quiet": "#5b6675", "grid": "#e4e8ee",
-              "most": "#5cbaf0"},
+              "some": "#aedcf8", "most": "#5cbaf0"},
     "dark": {"paper": "#171c24", "ink": "#e6eaf0", "quiet": "#a3adbb", "grid": "#2c3440",
-             "most": "#0072b2"},
+             "some": "#0c476b", "most": "#0072b2"},
 }  # fmt: skip
 
 # Okabe & Ito (2008), "Color universal design": told apart with every kind of colour vision.
@@ -116,9 +116,14 @@ def figure_template(theme: str = "light") -> go.layout.Template:
             "bar": [{"error_x": {"color": tone["ink"]}, "error_y": {"color": tone["ink"]}}],
             # plotly writes #444 or white into a cell. A blue between these two ends would be too
             # dark for the one and too light for the other.
-            "heatmap": [{"colorscale": [[0, tone["paper"]], [1, tone["most"]]]}],
+            "heatmap": [{"colorscale": _scale(tone)}],
         },
     )
+
+
+def _scale(tone: dict[str, str]) -> list[list[object]]:
+    """Colours of a heat map: half of the way in the first quarter, where most shares are."""
+    return [[0, tone["paper"]], [0.25, tone["some"]], [1, tone["most"]]]
 
 
 def touchpoint_colour(name: str) -> str:

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from cxlib import CxError, plot
@@ -58,9 +59,10 @@ def test_text_is_readable_on_its_ground(theme):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_numbers_in_a_heat_map_are_readable_on_every_colour_of_its_scale(theme):
     scale = plot.figure_template(theme).data.heatmap[0].colorscale
-    ends = [[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for _, colour in scale]
+    places = [place for place, _ in scale]
+    parts = [[int(colour[at : at + 2], 16) for _, colour in scale] for at in (1, 3, 5)]
     for step in range(101):
-        cell = [round(a + (b - a) * step / 100) for a, b in zip(*ends, strict=True)]
+        cell = [round(np.interp(step / 100, places, part)) for part in parts]
         # What plotly does: white where a cell is dark by the brightness of YIQ, else #444.
         dark = (299 * cell[0] + 587 * cell[1] + 114 * cell[2]) / 1000 < 128
         ground = "#{:02x}{:02x}{:02x}".format(*cell)
