@@ -1,16 +1,28 @@
-"""The chart of drop-off."""
+"""Charts of where journeys end: against what is expected, and after the same path."""
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from cxlib.errors import CxError
-from cxlib.plot.canvas import blank, dress, need_columns, plain, shorten
+from cxlib.plot.canvas import (
+    blank,
+    dress,
+    legend_below,
+    need_columns,
+    one_group,
+    plain,
+    shorten,
+)
 
-__all__ = ["dropoff"]
+__all__ = ["abandonment", "dropoff"]
 
 _COLUMNS = (
     "touchpoint", "n", "ended", "open", "dropoff_rate", "lower", "upper", "expected",
     "lift", "lift_lower", "lift_upper",
+)  # fmt: skip
+_ABANDONMENT = (
+    "touchpoint", "n", "ended", "dropoff_rate", "matched", "n_elsewhere", "matched_rate",
+    "expected_rate", "difference", "lower", "upper", "excess", "path_difference",
 )  # fmt: skip
 _SURE = 10  # visits from which "always" is more than chance
 _MORE, _LESS, _SAME = "#d55e00", "#009e73", "#7a8ba3"
@@ -95,6 +107,159 @@ def dropoff(
         height=202 + 30 * max(len(rows), 4),
         theme=theme,
     )
+
+
+def abandonment(
+    frame: pd.DataFrame, *, top: int = 12, title: str | None = None, theme: str = "light"
+) -> go.Figure:
+    """Dots of how much more often journeys end at a touchpoint than elsewhere after the same path.
+
+    Parameters
+    ----------
+    frame
+        What ``cxlib.abandonment`` returns, for one group: one row per touchpoint.
+    top
+        How many rows to show, from the first.
+    title
+        In place of the title that says what is shown.
+    theme
+        ``"light"`` or ``"dark"``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        The touchpoint's part of the difference in points (endings per 100 visits) as a dot with
+        its 95 % interval, red where it is surely above 0 and green where it is below; the path's
+        part as a hollow diamond. Touchpoints that no visit elsewhere matches, and those that
+        always end a journey, are left out.
+
+    Raises
+    ------
+    CxError
+        When a column is missing, or the frame holds several groups.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({
+    ...     "touchpoint": ["used_chatbot"], "n": [110], "ended": [35], "dropoff_rate": [0.318],
+    ...     "matched": [100], "n_elsewhere": [300], "matched_rate": [0.3], "expected_rate": [0.12],
+    ...     "difference": [0.18], "lower": [0.09], "upper": [0.27], "excess": [18.0],
+    ...     "path_difference": [0.04]})
+    >>> abandonment(frame).layout.meta["description"]
+    'After the same path, most endings more than elsewhere are at used chatbot: 30.0% of 100 visits
+    against 12.0% elsewhere (difference +18.0 points, 95% interval +9.0 to +27.0). The path to it
+    accounts for +4.0 points.'
+    """
+    need_columns(frame, _ABANDONMENT, "abandonment")
+    one_group(frame, ["touchpoint"], "a chart of abandonment")
+    heading = title or "Is it the touchpoint, or the path to it?"
+    known = _split(frame)[0]
+    known = known[known["difference"].notna()]
+    rows = known.head(top).reset_index(drop=True)
+    if rows.empty:
+        return blank(heading, "No visit here can be held against one elsewhere.", theme=theme)
+    figure = go.Figure([*_paths(rows), *_parts(rows)])
+    figure.add_vline(x=0, line={"color": _SAME, "width": 1, "dash": "dot"})
+    figure.update_layout(
+        hovermode="closest",
+        xaxis={"title": "more endings than elsewhere (points)", "nticks": 6},
+        yaxis={"range": [len(rows) - 0.5, -0.5], "tickvals": list(range(len(rows))),
+               "showgrid": False,
+               "ticktext": [shorten(plain(name), 26) for name in rows["touchpoint"]]},
+        legend=legend_below(len(rows), 30),
+        margin={"b": 132},
+    )  # fmt: skip
+    some = f"{len(rows)} of {len(known)} touchpoints; " if len(rows) < len(known) else ""
+    return dress(
+        figure,
+        title=heading,
+        subtitle=f"{some}whiskers are 95% intervals",
+        description=_abandonment_reading(rows),
+        height=216 + 30 * max(len(rows), 3),
+        theme=theme,
+        min_width=330,
+    )
+
+
+def _paths(rows: pd.DataFrame) -> list[go.Scatter]:
+    known = rows[rows["path_difference"].notna()]
+    if known.empty:
+        return []
+    return [
+        go.Scatter(
+            x=(known["path_difference"] * 100).tolist(),
+            y=known.index.tolist(),
+            mode="markers",
+            marker={"color": _SAME, "size": 10, "symbol": "diamond-open", "line": {"width": 2}},
+            name="path to it",
+            customdata=[[plain(name)] for name in known["touchpoint"]],
+            hovertemplate="<b>%{customdata[0]}</b>: the path to it<br>%{x:+.1f} points"
+            "<extra></extra>",
+        )
+    ]
+
+
+def _parts(rows: pd.DataFrame) -> list[go.Scatter]:
+    """The touchpoint's part, one trace per kind, so that the legend says what colours mean."""
+    more, less = rows["lower"] > 0, rows["upper"] < 0
+    kinds = (
+        (more, _MORE, "circle", "touchpoint: more"),
+        (less, _LESS, "circle", "touchpoint: fewer"),
+        (~more & ~less, "#0072b2", "square", "touchpoint: may be chance"),
+    )
+    return [
+        _part(rows[kind], colour, symbol, name)
+        for kind, colour, symbol, name in kinds
+        if kind.any()
+    ]
+
+
+def _part(rows: pd.DataFrame, colour: str, symbol: str, name: str) -> go.Scatter:
+    difference, lower, upper = (100 * rows[end] for end in ("difference", "lower", "upper"))
+    facts = rows.assign(name=rows["touchpoint"].map(plain), low=lower, high=upper)
+    columns = ["name", "matched_rate", "matched", "expected_rate", "n_elsewhere", "low", "high",
+               "n", "excess"]  # fmt: skip
+    return go.Scatter(
+        x=difference.tolist(),
+        y=rows.index.tolist(),
+        mode="markers",
+        marker={"color": colour, "size": 9, "symbol": symbol},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": (upper - difference).clip(lower=0).fillna(0).tolist(),
+            "arrayminus": (difference - lower).clip(lower=0).fillna(0).tolist(),
+            "color": colour,
+            "thickness": 1.6,
+            "width": 4,
+        },
+        name=name,
+        customdata=facts[columns].astype(object).to_numpy().tolist(),
+        hovertemplate="<b>%{customdata[0]}</b><br>"
+        "%{customdata[1]:.1%} of %{customdata[2]:,} visits ended the journey "
+        "(of %{customdata[7]:,} in all)<br>"
+        "elsewhere after the same path %{customdata[3]:.1%} (n %{customdata[4]:,})<br>"
+        "%{x:+.1f} points (95% interval %{customdata[5]:+.1f} to %{customdata[6]:+.1f}): "
+        "%{customdata[8]:+,.0f} endings<extra></extra>",
+    )
+
+
+def _abandonment_reading(rows: pd.DataFrame) -> str:
+    first = rows.loc[rows["excess"].idxmax()]
+    if first["excess"] <= 0:
+        return (
+            f"After the same path, none of {len(rows)} touchpoints has more endings than elsewhere."
+        )
+    text = (
+        "After the same path, most endings more than elsewhere are at "
+        f"{plain(first['touchpoint'])}: {first['matched_rate']:.1%} of {first['matched']:,} visits "
+        f"against {first['expected_rate']:.1%} elsewhere (difference "
+        f"{100 * first['difference']:+.1f} points, 95% interval {100 * first['lower']:+.1f} to "
+        f"{100 * first['upper']:+.1f})."
+    )
+    if pd.isna(first["path_difference"]):
+        return text
+    return f"{text} The path to it accounts for {100 * first['path_difference']:+.1f} points."
 
 
 def _expected(rows: pd.DataFrame) -> go.Bar:

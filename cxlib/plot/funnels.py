@@ -1,17 +1,22 @@
-"""The chart of a funnel."""
+"""Charts of funnels: how far they get, and how long it takes."""
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from cxlib.errors import CxError
-from cxlib.plot.canvas import blank, dress, need_columns, plain, shorten
+from cxlib.plot.canvas import TOP, blank, dress, group_names, need_columns, plain, shorten
+from cxlib.plot.template import GROUP_COLOURS, GROUP_DASHES
 
-__all__ = ["funnel"]
+__all__ = ["conversion_times", "funnel"]
 
 _COLUMNS = (
     "step", "touchpoint", "entering", "reached", "dropped", "open", "n", "entry_conversion_rate",
     "entry_lower", "entry_upper", "step_conversion_rate", "lower", "upper", "median_step_hours",
 )  # fmt: skip
+_TIMES = ("from_hours", "to_hours", "reached", "share", "cumulative_share", "n", "mean_hours")
+_UNITS = {"days": 24.0, "hours": 1.0, "minutes": 1 / 60, "seconds": 1 / 3600}
+_PLOT = 300
+_FEW = 10  # conversions below which a curve is dotted
 _REACHED, _OPEN = "#0072b2", "#98a2ae"
 
 
@@ -90,6 +95,118 @@ def funnel(frame: pd.DataFrame, *, title: str | None = None, theme: str = "light
         height=84 + 112 + 58 * len(rows),
         theme=theme,
     )
+
+
+def conversion_times(
+    frame: pd.DataFrame, *, title: str | None = None, theme: str = "light"
+) -> go.Figure:
+    """Curves of the share that had got there by each time, of those who did.
+
+    Parameters
+    ----------
+    frame
+        What ``cxlib.conversion_times`` returns: one row per bin, and group if there are several.
+    title
+        In place of the title that says what is shown.
+    theme
+        ``"light"`` or ``"dark"``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A line per group through the ends of the bins, the largest six groups; dotted where fewer
+        than 10 got there. Those who did not get there are in none of them.
+
+    Raises
+    ------
+    CxError
+        When a column is missing, or two rows have the same group and bin.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({
+    ...     "from_hours": [1.0, 2.0], "to_hours": [2.0, 3.0], "reached": [30, 10],
+    ...     "share": [0.75, 0.25], "cumulative_share": [0.75, 1.0], "n": [40, 40],
+    ...     "mean_hours": [1.6, 1.6]})
+    >>> conversion_times(frame).layout.meta["description"]
+    'How long those took who got there. 40: half took less than 2.0 hours, nine in ten less than 3.0
+    hours.'
+    """
+    need_columns(frame, _TIMES, "conversion_times")
+    heading = title or "How long it took to get there"
+    if frame.empty:
+        return blank(heading, "Nobody got there in this selection.", theme=theme)
+    rows = frame.assign(_name=group_names(frame, _TIMES))
+    if rows.duplicated(["_name", "from_hours"]).any():
+        raise CxError(
+            "two rows of the frame have the same group and bin; "
+            "name the groups in a column of their own"
+        )
+    sizes = rows.groupby("_name")["n"].first().sort_values(ascending=False, kind="stable")
+    shown = sizes.head(len(GROUP_COLOURS)).index.tolist()
+    unit = next(
+        (name for name, hours in _UNITS.items() if rows["to_hours"].max() > 3 * hours), "seconds"
+    )
+    parts = {name: rows[rows["_name"] == name].sort_values("from_hours") for name in shown}
+    # By alphabet and not by size: a filter changes the sizes, and should not swap colours.
+    turn = {name: at for at, name in enumerate(sorted(shown))}
+    figure = go.Figure([_took(part, name, turn[name], unit) for name, part in parts.items()])
+    figure.add_hline(y=0.5, line={"color": _OPEN, "width": 1, "dash": "dot"})
+    below = 22 * len(shown) if len(shown) > 1 else 0
+    figure.update_layout(
+        hovermode="closest",
+        showlegend=len(shown) > 1,
+        xaxis={"title": f"{unit} taken", "showline": True, "nticks": 7, "tickformat": ",.4~g"},
+        yaxis={"title": "had got there (%)", "tickformat": ".0%", "range": [0, 1.03]},
+        legend={"x": 0, "y": -56 / _PLOT, "yanchor": "top", "itemclick": False,
+                "itemdoubleclick": False, "traceorder": "normal"},
+        margin={"b": 62 + below, "r": 24},
+    )  # fmt: skip
+    some = f"; the {len(shown)} largest of {len(sizes)} groups" if len(sizes) > len(shown) else ""
+    return dress(
+        figure,
+        title=heading,
+        subtitle=f"{int(sizes[shown].sum()):,} who got there; the others are not in it{some}",
+        description="How long those took who got there. "
+        + " ".join(_times_reading(name, part) for name, part in parts.items()),
+        height=TOP + _PLOT + 62 + below,
+        theme=theme,
+        min_width=330,
+    )
+
+
+def _took(part: pd.DataFrame, name: str, turn: int, unit: str) -> go.Scatter:
+    hours, n = _UNITS[unit], int(part["n"].iloc[0])
+    facts = [[0, 0.0], *part[["reached", "share"]].to_numpy().tolist()]
+    who = f"{shorten(name, 28)} (n {n:,})" if name else f"n {n:,}"
+    return go.Scatter(
+        x=[part["from_hours"].iloc[0] / hours, *(part["to_hours"] / hours)],
+        y=[0.0, *part["cumulative_share"]],
+        mode="lines+markers",
+        line={
+            "color": GROUP_COLOURS[turn],
+            "width": 2.2 if n >= _FEW else 1.4,
+            "dash": GROUP_DASHES[turn % 2] if n >= _FEW else "dot",
+        },
+        marker={"size": 4},
+        name=who,
+        customdata=facts,
+        hovertemplate=f"<b>{who}</b><br>%{{y:.1%}} took less than %{{x:,.3~g}} {unit}<br>"
+        "%{customdata[0]:,.0f} (%{customdata[1]:.1%}) in the bin that ends here<extra></extra>",
+    )
+
+
+def _times_reading(name: str, part: pd.DataFrame) -> str:
+    half, most = (
+        part.loc[part["cumulative_share"] >= share - 1e-9, "to_hours"].iloc[0]
+        for share in (0.5, 0.9)
+    )
+    who = (
+        f"{name[:1].upper()}{name[1:]} ({part['n'].iloc[0]:,})"
+        if name
+        else f"{part['n'].iloc[0]:,}"
+    )
+    return f"{who}: half took less than {_span(half)}, nine in ten less than {_span(most)}."
 
 
 def _reached(rows: pd.DataFrame, entered: int) -> go.Bar:

@@ -87,3 +87,60 @@ def test_a_missing_column_names_the_closest_one():
 def test_several_groups_are_refused():
     with pytest.raises(CxError, match="several groups"):
         plot.funnel(pd.concat([funnel_frame(), funnel_frame()]))
+
+
+def times_frame(**groups):
+    """Conversions per day, three days, for each channel."""
+    groups = groups or {"web": [30, 10, 0], "phone": [1, 3, 4]}
+    rows = [
+        (channel, 24.0 * day, 24.0 * (day + 1), reached, sum(counts[: day + 1]), sum(counts))
+        for channel, counts in groups.items()
+        for day, reached in enumerate(counts)
+    ]
+    columns = ["channel", "from_hours", "to_hours", "reached", "cumulative", "n"]
+    frame = pd.DataFrame(rows, columns=columns).assign(mean_hours=20.0)
+    frame["share"] = frame["reached"] / frame["n"]
+    frame["cumulative_share"] = frame.pop("cumulative") / frame["n"]
+    return frame
+
+
+def test_times_are_a_curve_per_group_through_the_ends_of_the_bins():
+    web, phone = plot.conversion_times(times_frame()).data
+    assert (list(web.x), list(web.y)) == ([0.0, 24.0, 48.0, 72.0], [0.0, 0.75, 1.0, 1.0])
+    assert list(phone.y) == [0.0, 0.125, 0.5, 1.0]
+    assert [web.name, phone.name] == ["web (n 40)", "phone (n 8)"]
+    assert web.line.color != phone.line.color
+    assert phone.line.dash == "dot"  # fewer than ten
+
+
+def test_times_are_in_the_unit_that_they_fill():
+    frame = times_frame(web=[1, 1, 1])
+    assert plot.conversion_times(frame).layout.xaxis.title.text == "hours taken"
+    longer = frame.assign(from_hours=frame["from_hours"] * 2, to_hours=frame["to_hours"] * 2)
+    figure = plot.conversion_times(longer)
+    assert figure.layout.xaxis.title.text == "days taken"
+    assert list(figure.data[0].x) == [0.0, 2.0, 4.0, 6.0]
+
+
+def test_the_largest_groups_of_times_are_shown_and_the_others_counted():
+    frame = times_frame(**{f"channel_{at}": [at + 1, 0, 0] for at in range(8)})
+    figure = plot.conversion_times(frame)
+    assert len(figure.data) == 6
+    assert figure.layout.title.subtitle.text.endswith("the 6 largest of 8 groups")
+
+
+def test_the_description_of_times_reads_half_and_nine_in_ten():
+    text = plot.conversion_times(times_frame()).layout.meta["description"]
+    assert text == (
+        "How long those took who got there. Web (40): half took less than 24.0 hours, nine in ten "
+        "less than 2.0 days. Phone (8): half took less than 2.0 days, nine in ten less than 3.0 "
+        "days."
+    )
+
+
+def test_times_of_nobody_or_of_groups_without_a_name_say_so():
+    frame = times_frame()
+    text = plot.conversion_times(frame.head(0), theme="dark").layout.meta["description"]
+    assert text == "Nobody got there in this selection."
+    with pytest.raises(CxError, match="the same group and bin"):
+        plot.conversion_times(frame.drop(columns="channel"))

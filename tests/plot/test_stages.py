@@ -1,11 +1,11 @@
-"""Charts of stage times, of deviations from a plan, and of what these go with."""
+"""Charts of stages, of deviations from a plan, and of what these go with."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from cxlib.errors import CxError
-from cxlib.plot import deviation_outcomes, plan_deviations, stage_times
+from cxlib.plot import deviation_outcomes, plan_deviations, stage_times, stage_transitions
 
 
 def times():
@@ -55,6 +55,21 @@ def outcomes(outcome="cancelled"):
             "upper": [0.4, np.nan],
         }
     )
+
+
+def moves():
+    rows = [
+        ("(start)", "choose", "start", "", 50, 50, None),
+        ("choose", "buy", "forward", "", 30, 50, 10.0),
+        ("choose", "use", "skip", "buy", 20, 50, 72.0),
+        ("buy", "choose", "backward", "", 6, 30, 5.0),
+        ("buy", "(end)", "end", "", 24, 30, 0.0),
+        ("use", "(open)", "open", "", 20, 20, None),
+    ]
+    columns = ["from_stage", "to_stage", "direction", "skipped", "count", "n", "median_hours"]
+    frame = pd.DataFrame(rows, columns=columns)
+    share = frame["count"] / frame["n"]
+    return frame.assign(probability=share, lower=share * 0.9, upper=(share * 1.1).clip(upper=1))
 
 
 def test_each_stage_has_its_median_its_reach_and_its_target():
@@ -123,10 +138,39 @@ def test_means_are_named_with_their_unit(outcome, name):
     assert deviation_outcomes(outcomes(outcome)).layout.xaxis.title.text == f"difference in {name}"
 
 
+def test_moves_between_stages_are_shares_of_what_leaves_a_stage():
+    figure = stage_transitions(moves())
+    heat = figure.data[0]
+    rows, columns = list(figure.layout.yaxis.ticktext), list(figure.layout.xaxis.ticktext)
+    assert rows == ["journey began (50)", "choose (50)", "buy (30)", "use (20)"]
+    assert columns == ["choose", "buy", "use", "journey ended", "still open"]
+    assert list(heat.z[1]) == [0.0, 0.6, 0.4, 0.0, 0.0]
+    assert all(sum(row) == pytest.approx(1) for row in heat.z)
+    assert heat.customdata[1][2].endswith("half of them after 3 days<br>over buy")
+
+
+def test_moves_back_have_a_frame():
+    figure = stage_transitions(moves())
+    assert list(figure.data[0].text[2]) == ["20%", "", "", "80%", ""]
+    (frame,) = figure.layout.shapes
+    assert ((frame.x0 + frame.x1) / 2, (frame.y0 + frame.y1) / 2) == (0, 2)
+
+
+def test_the_text_of_moves_counts_those_back_and_those_over_a_stage():
+    assert stage_transitions(moves()).layout.meta["description"] == (
+        "Of 56 moves from one stage to another 6 (10.7%) went back, most of them from buy to "
+        "choose: 6 of 30 moves out of buy (20.0%); 20 (35.7%) went forward over a stage."
+    )
+    ends = moves()[lambda frame: frame["direction"].isin(["start", "end"])]
+    text = stage_transitions(ends).layout.meta["description"]
+    assert text == "None of 74 moves goes from one stage to another."
+
+
 @pytest.mark.parametrize(
     ("chart", "frame", "sentence"),
     [
         (stage_times, times(), "No stays in this selection."),
+        (stage_transitions, moves(), "No moves between stages in this selection."),
         (plan_deviations, deviations(), "No journey of this selection leaves the plan."),
         (deviation_outcomes, outcomes(), "No deviation is frequent enough to compare."),
     ],
@@ -137,7 +181,12 @@ def test_a_chart_without_rows_says_so(chart, frame, sentence):
 
 @pytest.mark.parametrize(
     ("chart", "frame"),
-    [(stage_times, times()), (plan_deviations, deviations()), (deviation_outcomes, outcomes())],
+    [
+        (stage_times, times()),
+        (stage_transitions, moves()),
+        (plan_deviations, deviations()),
+        (deviation_outcomes, outcomes()),
+    ],
 )
 def test_several_groups_and_missing_columns_are_refused(chart, frame):
     with pytest.raises(CxError, match="the frame holds several groups"):
