@@ -306,7 +306,7 @@ def _fill(
         _check_personal(config, staged)
         bar.set_description("find who is who")
         who = resolve_identities(staged, con=con, config=config, decided=decided, key=kept.key)
-        staged = assign_customers(staged, who.customers)
+        staged = assign_customers(con, staged, who.customers)
         bar.update()
         bar.set_description("order events")
         begin, cut_off, findings, how = _write_events(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "connect",
     "create_named_table",
+    "create_temporary_view",
     "local_to_utc",
     "parse_with_format",
 ]
@@ -133,6 +134,35 @@ def create_named_table(
         kind = "cx_name[]" if table[column].type().is_array() else "cx_name"
         con.raw_sql(f'ALTER TABLE "{name}" ALTER "{column}" TYPE {kind}')
     con.insert(name, table)
+    return con.table(name)
+
+
+def create_temporary_view(con: BaseBackend, name: str, table: ir.Table) -> ir.Table:
+    """View of a table, gone with the connection: further expressions start from its name.
+
+    Parameters
+    ----------
+    con
+        A DuckDB connection.
+    name
+        Name of the view; one of the same name is replaced.
+    table
+        Its rows. Nothing is computed.
+
+    Returns
+    -------
+    ibis.expr.types.Table
+        The same rows. Ibis writes the SQL of a long expression anew in every query that has it as
+        a part, which takes longer than the query where there are few rows.
+
+    Examples
+    --------
+    >>> con = connect()
+    >>> orders = con.create_table("orders", ibis.memtable({"paid": [1, 0]}))
+    >>> create_temporary_view(con, "unpaid", orders.filter(orders.paid == 0)).count().to_pandas()
+    1
+    """
+    con.raw_sql(f'CREATE OR REPLACE TEMPORARY VIEW "{name}" AS {con.compile(table)}')
     return con.table(name)
 
 

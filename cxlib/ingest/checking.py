@@ -129,7 +129,7 @@ def _staged(
     for name in config.in_order():
         own = [item for item in inputs if item.source == name]
         staged[name] = stage_source(con, config, name, own, staged, kept)
-    return assign_customers({name: staged[name] for name in config.sources}, None)
+    return assign_customers(con, {name: staged[name] for name in config.sources}, None)
 
 
 def _events(staged: dict[str, StagedSource]) -> ir.Table | None:

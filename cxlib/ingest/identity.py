@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import ibis
 import ibis.expr.types as ir
 
+from cxlib.engine.connect import create_temporary_view
 from cxlib.ingest.config import Sources
 from cxlib.ingest.linking.linked import CUSTOMERS, MERGES, link_parties
 from cxlib.ingest.linking.manual import Decisions, by_hand, records_of
@@ -122,12 +123,14 @@ def resolve_identities(
 
 
 def assign_customers(
-    staged: Mapping[str, StagedSource], customers: ir.Table | None
+    con: BaseBackend, staged: Mapping[str, StagedSource], customers: ir.Table | None
 ) -> dict[str, StagedSource]:
     """Sources whose rows know their customer: ``cx_customer`` beside ``cx_party``.
 
     Parameters
     ----------
+    con
+        The connection that the snapshot is written through; the rows become views of it.
     staged
         The workspace's sources, by name.
     customers
@@ -141,16 +144,22 @@ def assign_customers(
 
     Examples
     --------
-    >>> assign_customers({}, None)
+    >>> from cxlib import connect
+    >>> assign_customers(connect(), {}, None)
     {}
     """
-    return {name: replace(item, judged=_assigned(item, customers)) for name, item in staged.items()}
+    assigned = {}
+    for name, item in staged.items():
+        rows = item.judged
+        if rows is not None:
+            rows = create_temporary_view(con, f"{name}_assigned", _assigned(rows, customers))
+        assigned[name] = replace(item, judged=rows)
+    return assigned
 
 
-def _assigned(item: StagedSource, customers: ir.Table | None) -> ir.Table | None:
-    rows = item.judged
-    if rows is None or customers is None:
-        return None if rows is None else rows.mutate(cx_customer=rows.cx_party)
+def _assigned(rows: ir.Table, customers: ir.Table | None) -> ir.Table:
+    if customers is None:
+        return rows.mutate(cx_customer=rows.cx_party)
     known = customers.select(cx_party="party", cx_customer="customer_id")
     joined = rows.left_join(known, "cx_party").drop("cx_party_right")
     return joined.mutate(cx_customer=ibis.coalesce(joined.cx_customer, joined.cx_party))

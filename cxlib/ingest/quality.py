@@ -18,6 +18,8 @@ __all__ = ["conflict_findings", "quality"]
 
 _EXAMPLES = 3
 _Finding = dict[str, object]
+_Look = tuple[str, ir.BooleanValue, ir.BooleanValue, str]
+"""What is checked, among which rows, which fail, and a note."""
 COLUMNS = {
     "check": "string",
     "source": "string",
@@ -62,7 +64,7 @@ def quality(
     rows: list[_Finding] = []
     for item in staged.values():
         rows += [*_joined(item)]
-        rows += [*_repeated_ids(item), *_without_time_of_day(item), *_empty_measures(item)]
+        rows += [*_repeated_ids(item), *_weak_rows(item)]
     for check in config.checks:
         rows += _agreement(check, staged) if check.agree else _order(check, config, staged)
     rows += [dict(finding) for finding in further]
@@ -76,16 +78,20 @@ def _finding(
 ) -> _Finding:
     """One finding: how many rows there are, how many fail, and the first ids among those."""
     counts = rows.aggregate(n=rows.count(), failing=fails.sum()).to_pyarrow().to_pylist()[0]
-    failing = rows.filter(fails).select(example).distinct().order_by(example).limit(_EXAMPLES)
-    shown = [str(value) for value in failing.to_pyarrow()[example].to_pylist()]
+    failing = int(counts["failing"] or 0)
     return {
         "check": check,
         "source": source,
         "n": int(counts["n"]),
-        "failing": int(counts["failing"] or 0),
-        "examples": ", ".join(shown),
+        "failing": failing,
+        "examples": _examples(rows.filter(fails), example) if failing else "",
         "note": note,
     }
+
+
+def _examples(failing: ir.Table, example: str) -> str:
+    first = failing.select(example).distinct().order_by(example).limit(_EXAMPLES)
+    return ", ".join(str(value) for value in first.to_pyarrow()[example].to_pylist())
 
 
 def _joined(item: StagedSource) -> list[_Finding]:
@@ -107,56 +113,75 @@ def _repeated_ids(item: StagedSource) -> list[_Finding]:
     if item.judged is None or item.rule.id is None:
         return []
     rows = item.judged.filter(item.judged.cx_record.notnull(), ~item.judged.cx_left_out)
-    same = ibis.window(group_by="cx_record", order_by=["cx_file", "cx_row"])
-    numbered = rows.mutate(cx_copy=ibis.row_number().over(same))
+    ids = rows.group_by("cx_record").aggregate(rows=rows.count())
+    counts = ids.aggregate(n=ids["rows"].sum(), failing=(ids["rows"] - 1).sum())
+    found = counts.to_pyarrow().to_pylist()[0]
+    failing = int(found["failing"] or 0)
+    finding: _Finding = {
+        "check": "ids are unique",
+        "source": item.name,
+        "n": int(found["n"] or 0),
+        "failing": failing,
+        "examples": _examples(ids.filter(ids["rows"] > 1), "cx_record") if failing else "",
+        "note": f"rows with a repeated {item.rule.id} are rejected; the first one is kept",
+    }
+    return [finding]
+
+
+def _weak_rows(item: StagedSource) -> list[_Finding]:
+    """Times without a time of day and empty measures of a source, where there are any."""
+    rows = item.rows
+    if rows is None:
+        return []
+    looks = [*_times_of_day(rows, item), *_measures(rows, item)]
+    if not looks:
+        return []
+    counted = {}
+    for number, (_, among, fails, _) in enumerate(looks):
+        counted[f"n_{number}"] = rows.count(where=among)
+        counted[f"failing_{number}"] = rows.count(where=among & fails)
+    counts = rows.aggregate(**counted).to_pyarrow().to_pylist()[0]
     return [
-        _finding(
-            "ids are unique",
-            item.name,
-            numbered,
-            numbered.cx_copy > 0,
-            "cx_record",
-            f"rows with a repeated {item.rule.id} are rejected; the first one is kept",
-        )
+        {
+            "check": check,
+            "source": item.name,
+            "n": int(counts[f"n_{number}"]),
+            "failing": int(counts[f"failing_{number}"]),
+            "examples": _examples(rows.filter(among & fails), "cx_record"),
+            "note": note,
+        }
+        for number, (check, among, fails, note) in enumerate(looks)
+        if counts[f"failing_{number}"]
     ]
 
 
-def _without_time_of_day(item: StagedSource) -> list[_Finding]:
-    if item.rows is None:
-        return []
+def _times_of_day(rows: ir.Table, item: StagedSource) -> list[_Look]:
     columns = {rule.time.column: number for number, rule in enumerate(item.rule.events)}
-    findings = []
-    for column, number in columns.items():
-        rows = item.rows.filter(item.rows[f"cx_time_{number}"].notnull())
-        date_only = ~rows[column].contains(":")
-        findings.append(
-            _finding(
-                f"{column} has a time of day",
-                item.name,
-                rows,
-                date_only,
-                "cx_record",
-                "events of one day are ordered by their event_id",
-            )
+    note = "events of one day are ordered by their event_id"
+    return [
+        (
+            f"{column} has a time of day",
+            rows[f"cx_time_{number}"].notnull(),
+            ~rows[column].contains(":"),
+            note,
         )
-    return [finding for finding in findings if finding["failing"]]
+        for column, number in columns.items()
+    ]
 
 
-def _empty_measures(item: StagedSource) -> list[_Finding]:
-    if item.rows is None:
-        return []
-    findings = []
-    for rule in item.rule.events:
-        rows = item.rows.filter(applies(item.rows, rule))
-        for measure in (rule.value, rule.score):
-            if measure is not None:
-                column = measure.column
-                empty = rows[column].strip().nullif("").isnull()
-                note = "an event without it counts everywhere but in that measure"
-                findings.append(
-                    _finding(f"{column} is filled", item.name, rows, empty, "cx_record", note)
-                )
-    return [finding for finding in findings if finding["failing"]]
+def _measures(rows: ir.Table, item: StagedSource) -> list[_Look]:
+    note = "an event without it counts everywhere but in that measure"
+    return [
+        (
+            f"{measure.column} is filled",
+            applies(rows, rule),
+            rows[measure.column].strip().nullif("").isnull(),
+            note,
+        )
+        for rule in item.rule.events
+        for measure in (rule.value, rule.score)
+        if measure is not None
+    ]
 
 
 def conflict_findings(

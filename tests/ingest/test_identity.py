@@ -2,6 +2,7 @@
 
 import ibis
 
+from cxlib.engine.connect import connect
 from cxlib.ingest.config import CustomerKey, Source
 from cxlib.ingest.identity import assign_customers
 from cxlib.ingest.sources import StagedSource
@@ -10,14 +11,14 @@ from tests.ingest.workspaces import build
 ORDERS_CSV = "order_id,account,at,amount\n1,a,2024-01-01,5\n2,b,2024-01-02,7.5\n"
 
 
-def staged(parties):
-    rule = Source(file="orders.csv", customer=CustomerKey(key="account"))
-    rows = ibis.memtable({"cx_party": parties, "cx_reason": [None] * len(parties)})
-    return {"orders": StagedSource("orders", rule, rows.cast({"cx_reason": "string"}))}
-
-
 def assigned(parties, customers):
-    rows = assign_customers(staged(parties), customers)["orders"].rows
+    con = connect()
+    rule = Source(file="orders.csv", customer=CustomerKey(key="account"))
+    rows = ibis.memtable({"cx_party": parties}).mutate(cx_reason=ibis.null("string"))
+    sources = {"orders": StagedSource("orders", rule, con.create_table("judged", rows, temp=True))}
+    if customers is not None:
+        customers = con.create_table("customers", customers, temp=True)
+    rows = assign_customers(con, sources, customers)["orders"].rows
     return rows.order_by("cx_party").to_pandas()["cx_customer"].tolist()
 
 

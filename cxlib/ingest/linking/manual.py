@@ -151,6 +151,7 @@ def by_hand(
 
     Examples
     --------
+    >>> import ibis
     >>> numbered = ibis.memtable({"n": [0, 1], "party": ["a", "b"]})
     >>> decided = Decisions(different=[["crm:1", "crm:2"]])
     >>> by_hand(decided, {("crm", "1"): "a", ("crm", "2"): "b"}, numbered)["different"]
