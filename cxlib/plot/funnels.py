@@ -134,9 +134,10 @@ def conversion_times(
     """
     need_columns(frame, _TIMES, "conversion_times")
     heading = title or "How long it took to get there"
-    if frame.empty:
+    known = frame[frame["n"] > 0]
+    if known.empty:
         return blank(heading, "Nobody got there in this selection.", theme=theme)
-    rows = frame.assign(_name=group_names(frame, _TIMES))
+    rows = known.assign(_name=group_names(known, _TIMES))
     if rows.duplicated(["_name", "from_hours"]).any():
         raise CxError(
             "two rows of the frame have the same group and bin; "

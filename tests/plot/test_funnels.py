@@ -142,5 +142,7 @@ def test_times_of_nobody_or_of_groups_without_a_name_say_so():
     frame = times_frame()
     text = plot.conversion_times(frame.head(0), theme="dark").layout.meta["description"]
     assert text == "Nobody got there in this selection."
+    nobody = times_frame(web=[3, 1, 0]).assign(n=0)
+    assert len(plot.conversion_times(pd.concat([frame, nobody.assign(channel="fax")])).data) == 2
     with pytest.raises(CxError, match="the same group and bin"):
         plot.conversion_times(frame.drop(columns="channel"))
