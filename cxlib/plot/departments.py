@@ -8,8 +8,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from cxlib.errors import CxError, unknown_name
-from cxlib.plot.canvas import blank, dress, need_columns, plain, shorten
+from cxlib.errors import unknown_name
+from cxlib.plot.canvas import blank, dress, need_columns, one_group, plain, shorten
 from cxlib.plot.template import touchpoint_colours, translucent
 
 __all__ = ["handoff_chord", "handoffs"]
@@ -82,7 +82,7 @@ def handoffs(
     if show not in _SHOWN:
         raise unknown_name("column", show, _SHOWN, "to show")
     need_columns(frame, (*_COLUMNS, show, _SHOWN[show][2]), "handoffs")
-    _refuse_groups(frame)
+    one_group(frame, ["from_department", "to_department"], "a chart of handoffs")
     heading = title or "What is handed from one department to another"
     if frame.empty:
         return blank(heading, _EMPTY, theme=theme)
@@ -159,7 +159,7 @@ def handoff_chord(
     4
     """
     need_columns(frame, _COLUMNS, "handoff_chord")
-    _refuse_groups(frame)
+    one_group(frame, ["from_department", "to_department"], "a chart of handoffs")
     heading = title or "Who hands over to whom"
     if frame.empty:
         return blank(heading, _EMPTY, theme=theme)
@@ -196,14 +196,6 @@ def handoff_chord(
         theme=theme,
         kind="chord",
     ).update_layout(margin={"l": 8, "r": 8, "b": 12})
-
-
-def _refuse_groups(frame: pd.DataFrame) -> None:
-    if frame.duplicated(["from_department", "to_department"]).any():
-        raise CxError(
-            "the frame holds several groups, and a chart of handoffs shows one; "
-            "keep one before plotting, for example frame[frame['segment'] == 'loyal']"
-        )
 
 
 def _sizes(frame: pd.DataFrame) -> pd.Series:
