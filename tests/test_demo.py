@@ -24,7 +24,7 @@ from cxlib.journeys.maps import load_journey_map
 
 TRUTH = planted_truth()
 PERIOD = pd.Timedelta(days=TRUTH.period_days)
-WORKSPACE = ["exports", "journey_map.yml", "sources.yml", "truth"]
+WORKSPACE = ["customers.key", "exports", "journey_map.yml", "sources.yml", "truth"]
 
 
 @pytest.fixture(scope="module")
