@@ -85,7 +85,7 @@ def drop_tables(con: BaseBackend, keep: Iterable[str] = ()) -> None:
     >>> con = connect()
     >>> _ = con.create_table("old", ibis.memtable({"k": [1]}))
     >>> drop_tables(con)
-    >>> con.list_tables()
+    >>> stored_tables(con)
     []
     """
     kept = set(keep)

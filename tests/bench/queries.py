@@ -194,6 +194,7 @@ def step_matrix(con: duckdb.DuckDBPyConnection, _: str) -> pd.DataFrame:
 def retention(con: duckdb.DuckDBPyConnection, observed_until: str) -> pd.DataFrame:
     frame = con.execute(_RETENTION, [observed_until, observed_until]).df()
     frame["lower"], frame["upper"] = wilson_interval(frame["customers"], frame["n"])
+    frame["observed"] = True  # the log is complete from each customer's start
     return frame
 
 
