@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 
+# Ibis takes name and types from these; DuckDB has the functions, so the bodies never run.
 @ibis.udf.scalar.builtin(name="strip_accents")
 def _strip_accents(text: str) -> str:
     raise NotImplementedError
