@@ -27,6 +27,8 @@ __all__ = ["DiscreteHazard", "fit_discrete_hazard"]
 Array = NDArray[np.float64]
 
 _STEPS = 100
+_CHANGE = 1e-8
+"""Relative change of the deviance below which R's ``glm`` stops."""
 _MOST_CELLS = 50_000_000
 _FURTHEST = 15.0
 """Change of a coefficient of a covariate of unit spread beyond which there is no maximum."""
@@ -183,8 +185,9 @@ def fit_discrete_hazard(
     Every period in which somebody ended has a level of its own, so that no shape of the hazard is
     assumed; periods without an end say nothing of ratios, unless they are pooled. Each customer
     counts once per period at risk, which is no repetition: the likelihood is a product over
-    periods. Fitted by Fisher scoring on counts by period and pattern; standard errors are those of
-    the expected information, as in R's ``glm``.
+    periods. Fitted by Fisher scoring on counts by period and pattern, which starts and stops as R's
+    ``glm`` does on one row per customer and period; standard errors are those of the expected
+    information in the last step, so that they agree with R's as well.
 
     References
     ----------
@@ -321,40 +324,49 @@ _LINKS: dict[str, Callable[[Array], Array]] = {"cloglog": _cloglog, "logit": spe
 
 def _climb(at_risk: Array, events: Array, z: Array, link: str, names: list[str]) -> _Fit:
     """Fisher scoring; the levels of the periods are eliminated, so that a step stays small."""
-    share = events.sum(axis=1) / at_risk.sum(axis=1)
     # Where everybody ends no ratio can be told, and the level has no bound.
-    kept = share < 1
+    kept = events.sum(axis=1) < at_risk.sum(axis=1)
     n, y = at_risk[kept], events[kept]
     if not len(n):
         raise CxError("everybody at risk ends at once, so that no rates can be compared")
-    a = np.log(-np.log1p(-share[kept])) if link == "cloglog" else special.logit(share[kept])
-    b = np.zeros(z.shape[1])
-    value = _log_likelihood(n, y, a[:, None] + z @ b, link)
+    a, b, value = np.zeros(len(n)), np.zeros(z.shape[1]), -np.inf
+    score, weight = _first_slopes(n, y, link)
     for step in range(1, _STEPS + 1):
-        score, weight = _slopes(n, y, a[:, None] + z @ b, link)
         level, cross = weight.sum(axis=1), weight @ z
         schur = (z * weight.sum(axis=0)[:, None]).T @ z - (cross / level[:, None]).T @ cross
         gradient = z.T @ score.sum(axis=0) - cross.T @ (score.sum(axis=1) / level)
         up = linalg.solve(schur, gradient, assume_a="sym")
         across = (score.sum(axis=1) - cross @ up) / level
-        promised = float(gradient @ up + (score.sum(axis=1) ** 2 / level).sum())
         for _ in range(30):
             tried = _log_likelihood(n, y, (a + across)[:, None] + z @ (b + up), link)
             if tried >= value - 1e-12 * abs(value):
                 break
             up, across = up / 2, across / 2
-        a, b, value = a + across, b + up, tried
+        a, b, last, value = a + across, b + up, value, tried
         if np.abs(b).max() > _FURTHEST:
             break
-        if promised < 1e-10:
-            offsets = np.full(len(share), np.inf)
+        if abs(value - last) < _CHANGE * (abs(value) + 0.05):
+            offsets = np.full(len(kept), np.inf)
             offsets[kept] = a
             return _Fit(offsets, b, linalg.inv(schur), float(value), step)
+        score, weight = _slopes(n, y, a[:, None] + z @ b, link)
     worst = repr(names[int(np.abs(b).argmax())])
     raise CxError(
         f"no maximum of the likelihood was found in {_STEPS} steps: {worst} separates those who "
         "end from those who stay, so that its ratio is 0 or infinite; merge levels or leave it out"
     )
+
+
+def _first_slopes(n: Array, y: Array, link: str) -> tuple[Array, Array]:
+    """Those of the first step of R's ``glm``, which takes 3/4 for who ends and 1/4 for others."""
+    score = weight = np.zeros_like(n)
+    for ended, p in ((0.0, 0.25), (1.0, 0.75)):
+        rows = y if ended else n - y
+        eta = np.log(-np.log1p(-p)) if link == "cloglog" else special.logit(p)
+        slope, information = _slopes(np.ones(1), np.array([ended]), np.array([eta]), link)
+        score = score + rows * (slope + information * eta)
+        weight = weight + rows * information
+    return score, weight
 
 
 def _slopes(n: Array, y: Array, eta: Array, link: str) -> tuple[Array, Array]:
