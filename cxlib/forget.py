@@ -94,7 +94,8 @@ def forget_customer(
         person = _find(snapshots, customer, workspace)
         # First of all: whatever happens from here on, no build brings them back.
         remember_forgotten(workspace, person.customers, person.records)
-        shutil.rmtree(workspace / "store" / "staged", ignore_errors=True)
+        for kept in ("staged", "personal"):
+            shutil.rmtree(workspace / "store" / kept, ignore_errors=True)
         rows = []
         for snapshot in snapshots:
             changed = erase(snapshot, person)

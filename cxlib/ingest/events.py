@@ -47,7 +47,8 @@ def events_of(staged: StagedSource, extras: Iterable[str]) -> list[ir.Table]:
     events = []
     for number, rule in enumerate(staged.rule.events):
         time = f"cx_time_{number}"
-        rows = staged.rows.filter(staged.rows[time].notnull(), applies(staged.rows, rule))
+        every = staged.rows if rule.text is None else staged.rows_with_personal
+        rows = every.filter(every[time].notnull(), applies(every, rule))
         journey = rows.cx_customer
         if staged.rule.journey is not None:
             journey = journey + "/" + rows[staged.rule.journey].strip().nullif("").fill_null("-")

@@ -22,7 +22,7 @@ from cxlib.ingest.inputs import Input
 from cxlib.ingest.judging import judge
 from cxlib.ingest.linking.fields import identity_fields, tells_who
 from cxlib.ingest.rows import borrow_columns, fill_columns, name_columns
-from cxlib.ingest.staging import KeptFile, StagedFiles
+from cxlib.ingest.staging import KeptFile, StagedFiles, with_personal
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
@@ -51,6 +51,9 @@ class StagedSource:
         line break had split), ``columns``.
     version
         Name of everything that its rows depend on.
+    personal
+        What is personal in its rows and needed in clear: ``cx_file, cx_row``, ``cx_text_<k>`` for
+        the text of the k-th event rule, ``cx_id_<field>`` for what records are compared by.
 
     Examples
     --------
@@ -66,6 +69,12 @@ class StagedSource:
     rejects: tuple[ir.Table, ...] = ()
     files: tuple[dict[str, object], ...] = ()
     version: str = ""
+    personal: ir.Table | None = None
+
+    @property
+    def rows_with_personal(self) -> ir.Table | None:
+        """Records that can be used, with what is personal in them."""
+        return None if self.rows is None else with_personal(self.rows, self.personal)
 
     @property
     def rows(self) -> ir.Table | None:
@@ -137,7 +146,11 @@ def stage_source(
     files = [found for found in known if found is not None]
     with_rows = [place for place, found in zip(places, files, strict=True) if found.has_rows]
     if tables:
-        before = kept.read(con, f"{name}_before", with_rows[: -len(tables)])
+        stood = with_rows[: -len(tables)]
+        before = kept.read(con, f"{name}_before", stood)
+        if before is not None:
+            personal = kept.read_personal(con, f"{name}_personal_before", stood)
+            before = with_personal(before, personal)
         left_out = _judge_files(con, config, name, tables, before, staged, kept, places)
         for number, n in left_out.items():
             files[number] = kept.keep(places[number], files[number].without(name, n))
@@ -145,7 +158,8 @@ def stage_source(
     lost = [row for found in files for row in found.rejects]
     rejects = ibis.memtable(pa.Table.from_pylist(lost, schema=_REJECTS.to_pyarrow()))
     read = tuple({"file": found.file, **found.counts} for found in files)
-    whole = StagedSource(name, rule, judged, (rejects,), read, version=places[-1])
+    personal = kept.read_personal(con, f"{name}_personal", with_rows)
+    whole = StagedSource(name, rule, judged, (rejects,), read, places[-1], personal)
     if judged is None:
         return whole
     return replace(whole, rejects=(rejects, _rejected_rows(judged, whole)))

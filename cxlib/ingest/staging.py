@@ -18,10 +18,13 @@ from cxlib.ingest.inputs import Input
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
-__all__ = ["KeptFile", "StagedFiles"]
+__all__ = ["KeptFile", "StagedFiles", "with_personal"]
 
-_KEPT = ("cx_row", "cx_text_", "cx_id_")
-"""What a row has besides the columns of its export before it is judged."""
+_PERSONAL = ("cx_text_", "cx_id_")
+"""How the columns begin that say in clear who somebody is, or what they wrote."""
+
+_PLACE = ["cx_file", "cx_row"]
+"""What tells the rows of a source apart."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,13 @@ class KeptFile:
 
 @dataclass
 class StagedFiles:
-    """The folder that keeps judged rows, one Parquet file for each input.
+    """The folders that keep judged rows and what is personal in them, one file for each input.
 
     Attributes
     ----------
     folder
-        Where they are; made where it is missing, and closed to other users.
+        Where the rows are; made where it is missing, and closed to other users. What is personal
+        and still needed in clear stands in ``personal`` beside it, closed in the same way.
     recipe
         Name of everything but the inputs that the rows depend on: code and description.
     anew
@@ -86,6 +90,10 @@ class StagedFiles:
     What a row is judged to be depends on its file, on the files of its source before it (an id may
     have stood there) and on the sources that it refers to. A judged file is named by all of these;
     where only what lies around it has changed, its rows are judged again and not read again.
+
+    Of personal columns the rows hold hashes. Two things are needed in clear by later builds: the
+    fields by which records are compared, and texts whose sentiment is read. These, and nothing
+    else, stand in the personal table, which only ``ingest`` opens.
 
     Examples
     --------
@@ -110,9 +118,15 @@ class StagedFiles:
 
     def __post_init__(self) -> None:
         """Make the folder, and remove what a killed build was writing."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for leftover in self.folder.glob("*" if self.anew else ".writing-*"):
-            leftover.unlink()
+        for folder in (self.folder, self.personal):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for leftover in folder.glob("*" if self.anew else ".writing-*"):
+                leftover.unlink()
+
+    @property
+    def personal(self) -> Path:
+        """Folder of the personal table."""
+        return self.folder.with_name("personal")
 
     def place(self, source: str, inputs: Sequence[Input], around: str = "") -> list[str]:
         """Names under which the judged rows of a source's inputs are kept."""
@@ -157,14 +171,22 @@ class StagedFiles:
             return None
         rows = con.read_parquet(path)
         own = {column.casefold() for column in kept.columns or ()}
-        return rows.select(*(c for c in rows.columns if c.casefold() in own or _is_kept(c)))
+        rows = rows.select("cx_row", *(name for name in rows.columns if name.casefold() in own))
+        beside = self.personal / path.name
+        if not beside.is_file():
+            return rows
+        return rows.left_join(con.read_parquet(beside).drop("cx_file"), "cx_row").drop(
+            "cx_row_right"
+        )
 
     def write(self, con: BaseBackend, place: str, rows: ir.Table) -> None:
         """Keep the judged rows of a file."""
-        new = self.folder / f".writing-{place}.parquet"
-        con.to_parquet(rows, new)
-        os.chmod(new, 0o600)
-        os.replace(new, self._rows(place))
+        personal = [name for name in rows.columns if name.startswith(_PERSONAL)]
+        if personal:
+            rows = con.create_table("cx_judged", rows, temp=True, overwrite=True)
+            told = rows.select(*_PLACE, *personal)
+            _write(con, told, self.personal / self._rows(place).name)
+        _write(con, rows.drop(*personal), self._rows(place))
 
     def read(self, con: BaseBackend, name: str, places: Sequence[str]) -> ir.Table | None:
         """Judged rows of the files of a source, one after another; None where there are none."""
@@ -172,6 +194,15 @@ class StagedFiles:
             return None
         paths = [self._rows(place) for place in places]
         self.used.update(path.name for path in paths)
+        rows = con.read_parquet(paths, table_name=name, union_by_name=True)
+        return rows.mutate(cx_file=rows.cx_file.cast("int64"))
+
+    def read_personal(self, con: BaseBackend, name: str, places: Sequence[str]) -> ir.Table | None:
+        """What is personal in these rows, by ``cx_file`` and ``cx_row``; None where nothing is."""
+        paths = [self.personal / self._rows(place).name for place in places]
+        paths = [path for path in paths if path.is_file()]
+        if not paths:
+            return None
         rows = con.read_parquet(paths, table_name=name, union_by_name=True)
         return rows.mutate(cx_file=rows.cx_file.cast("int64"))
 
@@ -183,7 +214,7 @@ class StagedFiles:
 
     def remove_unused(self) -> None:
         """Remove what this build did not use: its inputs are gone or have changed."""
-        for path in self.folder.iterdir():
+        for path in (*self.folder.iterdir(), *self.personal.iterdir()):
             if path.name not in self.used:
                 path.unlink()
 
@@ -196,8 +227,27 @@ class StagedFiles:
         return next(iter(sorted(self.folder.glob(f"{place.split('-')[0]}-*.parquet"))), None)
 
 
-def _is_kept(column: str) -> bool:
-    return column == _KEPT[0] or column.startswith(_KEPT[1:])
+def with_personal(rows: ir.Table, personal: ir.Table | None) -> ir.Table:
+    """Rows of a source with what is personal in them.
+
+    Examples
+    --------
+    >>> import ibis
+    >>> rows = ibis.memtable({"cx_file": [0], "cx_row": [7]})
+    >>> told = ibis.memtable({"cx_file": [0], "cx_row": [7], "cx_text_0": ["Help!"]})
+    >>> with_personal(rows, told).columns
+    ('cx_file', 'cx_row', 'cx_text_0')
+    """
+    if personal is None:
+        return rows
+    return rows.left_join(personal, _PLACE).drop("cx_file_right", "cx_row_right")
+
+
+def _write(con: BaseBackend, rows: ir.Table, path: Path) -> None:
+    new = path.with_name(f".writing-{path.name}")
+    con.to_parquet(rows, new)
+    os.chmod(new, 0o600)
+    os.replace(new, path)
 
 
 def _digest(*parts: str) -> str:

@@ -48,7 +48,7 @@ def list_parties(staged: Mapping[str, StagedSource]) -> ir.Table | None:
 
 
 def _of_source(item: StagedSource, place: int) -> ir.Table:
-    rows, rule = item.rows, item.rule
+    rows, rule = item.rows_with_personal, item.rule
     if rows is None:
         raise AssertionError(item.name)
     nothing = ibis.null("string")
