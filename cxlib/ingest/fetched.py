@@ -13,14 +13,16 @@ from urllib.parse import quote
 import ibis
 
 from cxlib.engine.connect import connect
-from cxlib.engine.databases.fetching import fetch_rows
+from cxlib.engine.databases.fetching import NoTableError, fetch_rows
 from cxlib.errors import CxError
 from cxlib.ingest.places import FILE_DATABASES, VARIABLE, Place
 
 __all__ = ["database_url", "fetch_source", "hash_rows"]
 
 
-def fetch_source(name: str, rule: Place, exports: Path, folder: Path) -> tuple[Path, str]:
+def fetch_source(
+    name: str, rule: Place, exports: Path, folder: Path, *, optional: bool = False
+) -> tuple[Path, str] | None:
     """Parquet file with the rows of a source that lie in a database, and a hash of them.
 
     Parameters
@@ -31,11 +33,13 @@ def fetch_source(name: str, rule: Place, exports: Path, folder: Path) -> tuple[P
         Folder of the exports, in which a database that is a file lies.
     folder
         Where the file goes.
+    optional
+        Whether the table may be missing; there are no rows then, and None is given.
 
     Raises
     ------
     CxError
-        When the database cannot be read.
+        When the database cannot be read, or has no such table.
 
     Examples
     --------
@@ -46,7 +50,12 @@ def fetch_source(name: str, rule: Place, exports: Path, folder: Path) -> tuple[P
     """
     url = database_url(name, str(rule.database), exports)
     path = folder / f"{name}.parquet"
-    fetch_rows(url, path, whose=name, table=rule.table, query=rule.query)
+    try:
+        fetch_rows(url, path, whose=name, table=rule.table, query=rule.query)
+    except NoTableError:
+        if optional:
+            return None
+        raise
     return path, hash_rows(path)
 
 

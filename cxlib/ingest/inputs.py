@@ -151,8 +151,9 @@ def find_inputs(config: Sources, exports: Path, fetched: Path | None = None) -> 
     inputs: list[Input] = []
     for name, rule in config.sources.items():
         if rule.database is not None and fetched is not None:
-            path, digest = fetch_source(name, rule, exports, fetched)
-            inputs.append(Input(name, rule.table or "query", path, digest))
+            found = fetch_source(name, rule, exports, fetched, optional=rule.optional)
+            if found is not None:
+                inputs.append(Input(name, rule.table or "query", *found))
         for path in find_files(rule, exports):
             inputs += _parts(name, rule, path, path.relative_to(exports).as_posix())
     return inputs

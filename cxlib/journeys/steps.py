@@ -139,14 +139,11 @@ def _outside(journeys: ir.Table, groups: list[str], low: int, high: int) -> pd.D
         .aggregate(journeys=spans.count())
         .to_pandas()
     )
-    parts = [spans.head(0).assign(step=0, touchpoint="")]
-    for step in range(low, high + 1):
-        early = spans[spans["_first"] > step].assign(touchpoint=START)
-        over = spans[spans["_last"] < step]
-        over = over.assign(touchpoint=np.where(over["is_open"].astype(bool), OPEN, END))
-        parts += [part.assign(step=step) for part in (early, over) if len(part)]
-    keys = [*groups, "step", "touchpoint"]
-    return pd.concat(parts).groupby(keys, as_index=False).agg({"journeys": "sum"})
+    every = spans.merge(pd.DataFrame({"step": range(low, high + 1)}), how="cross")
+    early, over = every["_first"] > every["step"], every["_last"] < every["step"]
+    ended = np.where(every["is_open"].astype(bool), OPEN, END)
+    every = every.assign(touchpoint=np.where(early, START, ended))[early | over]
+    return every[[*groups, "step", "touchpoint", "journeys"]]
 
 
 def _bundle(cells: pd.DataFrame, keep: int) -> pd.DataFrame:

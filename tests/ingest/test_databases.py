@@ -19,7 +19,7 @@ from cxlib.engine.store import open_store
 from cxlib.errors import CxError
 from cxlib.ingest.fetched import database_url
 from tests.engine.databases_here import PASSWORD, postgres_server
-from tests.ingest.workspaces import ORDERS, write
+from tests.ingest.workspaces import ORDERS, build, write
 
 COMPANY = """
     name: company
@@ -208,6 +208,56 @@ def test_a_database_that_is_gone_leaves_the_store_as_it_was(server, workspace):
         server.start()
     assert open_store(workspace).id == before
     assert not list(workspace.glob("store/.fetched-*"))
+
+
+def test_a_preset_reads_the_tables_that_a_schema_has(server, tmp_path, monkeypatch):
+    from adbc_driver_postgresql import dbapi
+
+    with dbapi.connect(server.url) as con, con.cursor() as cursor:
+        for statement in (
+            "CREATE SCHEMA stripe",
+            "CREATE TABLE stripe.customer (id text, email text, created timestamptz, "
+            "delinquent boolean)",
+            "INSERT INTO stripe.customer VALUES ('cus_1', 'a@x.org', '2024-01-01 11:00+01', true)",
+            "CREATE TABLE stripe.charge (id text, customer_id text, created timestamp, "
+            "status text, amount bigint, currency text)",
+            "INSERT INTO stripe.charge VALUES "
+            "('ch_1', 'cus_1', '2024-02-01 10:00', 'succeeded', 1250, 'eur'),"
+            "('ch_2', 'cus_2', '2024-02-02 10:00', 'failed', 900, 'eur')",
+        ):
+            cursor.execute(statement)
+        con.commit()
+    monkeypatch.setenv("BILLING_DSN", server.url)
+    words = "preset: stripe, database: '${BILLING_DSN}', schema: stripe, without: [invoice]"
+    sources = f"name: shop\nsources:\n  billing: {{{words}}}\n"
+    snapshot = build(tmp_path, {}, sources).snapshot
+    events = snapshot.table("events").order_by("occurred_at").to_pandas()
+    told = ["touchpoint", "occurred_at", "value"]
+    assert events[told].astype(str).to_numpy().tolist() == [
+        ["became_customer", "2024-01-01 10:00:00", "nan"],
+        ["made_payment", "2024-02-01 10:00:00", "12.5"],
+        ["had_payment_declined", "2024-02-02 10:00:00", "nan"],
+    ]
+    assert events["customer_id"].nunique() == 2
+    assert set(snapshot.table("sources").to_pandas()["source"]) == {
+        "billing_customer",
+        "billing_charge",
+    }
+
+
+def test_a_missing_table_is_said_where_it_is_needed(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("BILLING_DSN", server.url)
+    sources = """
+    name: shop
+    sources:
+      orders:
+        database: ${BILLING_DSN}
+        table: shop.orders
+        customer: {key: account}
+        events: [{touchpoint: placed_order, time: at}]
+    """
+    with pytest.raises(CxError, match=r"the source 'orders' has no table 'shop\.orders'"):
+        build(tmp_path, {}, sources)
 
 
 def test_a_file_of_sqlite_and_one_of_duckdb_are_sources(tmp_path):

@@ -14,7 +14,7 @@ from cxlib.engine.databases.drivers import reader_of
 from cxlib.engine.files.options import distinct_names, refuse_reserved
 from cxlib.errors import CxError
 
-__all__ = ["fetch_rows", "hide_secrets", "is_passing"]
+__all__ = ["NoTableError", "fetch_rows", "hide_secrets", "is_passing"]
 
 _ATTEMPTS = 4
 _WAIT = wait_exponential(multiplier=1, max=10)
@@ -27,6 +27,12 @@ _PASSING_WORDS = re.compile(
     r"|terminat|starting up|shutting down|database is locked|gone away|no such file or directory",
     re.IGNORECASE,
 )
+
+_NO_TABLE = re.compile(r"no such table|table with name .* does not exist", re.IGNORECASE)
+
+
+class NoTableError(CxError):
+    """A database has no table of that name."""
 
 
 def fetch_rows(
@@ -47,6 +53,8 @@ def fetch_rows(
 
     Raises
     ------
+    NoTableError
+        When the database has no such table.
     CxError
         When the database cannot be read, or went away four times; the message holds no secret.
 
@@ -79,6 +87,10 @@ def fetch_rows(
         raise CxError(str(error)) from None
     except Exception as error:
         said = hide_secrets(_first_line(error), url)
+        if table is not None and _is_no_table(error):
+            raise NoTableError(
+                f"the database of the source {whose!r} has no table {table!r} ({said})"
+            ) from None
         if is_passing(error):
             reason = (
                 f"the database of the source {whose!r} went away while it was read, {_ATTEMPTS} "
@@ -114,6 +126,15 @@ def is_passing(error: BaseException) -> bool:
     if isinstance(error, ConnectionError | TimeoutError):
         return True
     return _PASSING_WORDS.search(str(error)) is not None
+
+
+def _is_no_table(error: BaseException) -> bool:
+    if getattr(error, "sqlstate", None) in ("42P01", "3F000"):
+        return True
+    kind = type(error)
+    if kind.__module__.startswith("pymysql"):
+        return bool(error.args) and error.args[0] == 1146
+    return kind.__name__ == "TableNotFound" or _NO_TABLE.search(str(error)) is not None
 
 
 def hide_secrets(text: str, url: str) -> str:

@@ -6,7 +6,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, create_model
+from pydantic import Field, ValidationError, create_model, model_validator
 from pydantic_core import InitErrorDetails
 
 from cxlib.errors import unknown_name
@@ -38,9 +38,19 @@ class PresetUse(Strict):
     preset: str
     folder: str = "."
     files: str | None = None
+    database: str | None = None
+    db_schema: str | None = Field(default=None, alias="schema")
     only: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     tables: dict[str, TableUse] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _is_one_place(self) -> PresetUse:
+        if self.database is None and self.db_schema is not None:
+            raise ValueError("schema is for a database; leave it out, or name the database")
+        if self.database is not None and (self.files is not None or self.folder != "."):
+            raise ValueError("folder and files are for files; leave them out beside database")
+        return self
 
 
 def expand_presets(sources: Any, exports: Path | None) -> Any:
@@ -95,6 +105,15 @@ def _expand(name: str, use: PresetUse, exports: Path | None) -> dict[str, dict[s
         if table not in preset.tables:
             raise unknown_name("table", table, preset.tables, f"in the preset {use.preset!r}")
     chosen = [t for t in preset.tables if t not in use.without and (not use.only or t in use.only)]
+    if use.database is not None:
+        # Which tables a database has is known when it is read: those it lacks are left out then.
+        kept = [table for table in chosen if preset.tables[table].unless not in chosen]
+        found = [*kept, *_referred(preset, kept)]
+        return {
+            f"{name}_{table}": _words(name, preset, use, table, _in_database(use, table))
+            for table in preset.tables
+            if table in found
+        }
     files = {table: _file(preset, use, table, exports) for table in chosen}
     there = [table for table in chosen if files[table] is not None]
     kept = [table for table in there if preset.tables[table].unless not in there]
@@ -105,11 +124,14 @@ def _expand(name: str, use: PresetUse, exports: Path | None) -> dict[str, dict[s
             f"for {looked} and so on: name them with files: '{{table}}_export.csv', or each under "
             "tables:"
         )
-    sources = {table: _words(name, preset, use, table, files[table]) for table in kept}
+    sources = {
+        table: _words(name, preset, use, table, {"file": str(files[table]).removeprefix("./")})
+        for table in kept
+    }
     for table in _referred(preset, kept):
         # Nobody is lost: who refers to a table that is not there still has a customer.
-        missing = _words(name, preset, use, table, f"{use.folder}/{table} (left out)")
-        sources[table] = {**missing, "optional": True}
+        place = {"file": f"{use.folder}/{table} (left out)".removeprefix("./"), "optional": True}
+        sources[table] = _words(name, preset, use, table, place)
     return {f"{name}_{table}": sources[table] for table in preset.tables if table in sources}
 
 
@@ -151,24 +173,32 @@ def _file(preset: Preset, use: PresetUse, table: str, exports: Path | None) -> s
     return None
 
 
+def _in_database(use: PresetUse, table: str) -> dict[str, Any]:
+    """Where a table is in a database; it may be missing there."""
+    override = use.tables.get(table)
+    name = table if override is None or not override.table else override.table
+    schema = "" if use.db_schema is None else f"{use.db_schema}."
+    return {"database": use.database, "table": f"{schema}{name}", "optional": True}
+
+
 def _glob(exports: Path, pattern: str) -> list[Path]:
     literal = exports / pattern
     return [literal] if literal.is_file() else list(exports.glob(pattern))
 
 
 def _words(
-    name: str, preset: Preset, use: PresetUse, table: str, file: str | None
+    name: str, preset: Preset, use: PresetUse, table: str, place: dict[str, Any]
 ) -> dict[str, Any]:
     """Words of one table as a source, under the names that the workspace has for the others."""
     words = _named(deepcopy(preset.tables[table].rules), name)
     said = use.tables.get(table)
     if said is not None:
-        own = said.model_dump(exclude_unset=True, by_alias=True, exclude={"file"})
+        own = said.model_dump(exclude_unset=True, by_alias=True, exclude={"file", "table"})
         events, attributes = own.pop("add_events", ()), own.pop("add_attributes", ())
         words |= {word: value for word, value in own.items() if value is not None}
         words["events"] = [*words.get("events", ()), *events]
         words["attributes"] = [*words.get("attributes", ()), *attributes]
-    words["file"] = str(file).removeprefix("./")
+    words |= place
     return _lenient(words, preset, table)
 
 

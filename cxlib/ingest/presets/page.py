@@ -39,7 +39,22 @@ sources may refer to (`of: billing_customer`). A table whose file is not there i
 column that one version of an export lacks is empty; whatever is there is found whatever its case.
 Whom a row names and no customer table knows is a customer too (`billing_customer:cus_17`). People
 in different vendors are one customer where their e-mail addresses are equal. Personal columns are
-marked in the preset. In Qualtrics, for one, only you know which question asks what:
+marked in the preset.
+
+Where a connector has landed the tables in a warehouse, the preset reads them there, and leaves out
+those that the schema lacks. A table to which `identity:` is added is linked by the model, too
+([identity](identity.md)):
+
+```yaml
+  billing:
+    preset: stripe
+    database: ${WAREHOUSE_DSN}    # any database of docs/ingest.md
+    schema: stripe                # default: none
+    tables:
+      customer: {identity: {name: name, email: email, phone: phone}}
+```
+
+In Qualtrics, for one, only you know which question asks what:
 
 ```yaml
   survey:

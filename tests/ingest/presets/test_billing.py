@@ -1,5 +1,8 @@
 """Stripe and Shopify, on tables as a connector lands them."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 import cxlib as cx
@@ -43,6 +46,31 @@ def test_stripes_times_are_those_of_its_tables(stripe, seeds):
     assert times(stripe, "got_refund") == recounted(refunds, "created")
     subscriptions = seeds / "stripe" / "subscription_data.csv"
     assert times(stripe, "ended_subscription") == recounted(subscriptions, "ended_at")
+
+
+def test_stripes_tables_in_a_database_give_what_their_files_give(stripe, seeds, tmp_path):
+    (tmp_path / "exports").mkdir()
+    with closing(sqlite3.connect(tmp_path / "exports" / "warehouse.db")) as con:
+        for table in STRIPE:
+            rows = rows_of(seeds / "stripe" / f"{table}_data.csv")
+            columns = ", ".join(f'"{name}"' for name in rows[0])
+            con.execute(f"CREATE TABLE {table} ({columns})")
+            marks = ", ".join("?" for _ in rows[0])
+            values = [[value or None for value in row.values()] for row in rows]
+            con.executemany(f"INSERT INTO {table} VALUES ({marks})", values)
+        con.commit()
+    found = build_preset(tmp_path, tmp_path / "exports", "stripe", database="warehouse.db")
+    for name in ("events", "customers"):
+        first, second = (
+            result.snapshot.table(name).to_pandas().drop(columns="cx_customer", errors="ignore")
+            for result in (stripe, found)
+        )
+        key = list(first.columns[:2])
+        order = {"by": key, "ignore_index": True}
+        assert len(first) > 10
+        assert first.sort_values(**order).equals(second.sort_values(**order)), name
+    sources = found.snapshot.table("sources").to_pandas()["source"]
+    assert set(sources) == {f"v_{table}" for table in STRIPE}  # the tables that are not there
 
 
 def test_a_declined_charge_of_stripe_is_read_field_by_field(stripe):

@@ -123,3 +123,28 @@ def test_two_presets_stand_side_by_side_and_share_customers(tmp_path):
         "mail_person",
     ]
     assert events["value"].sum() == 12.5
+
+
+def test_a_table_with_an_identity_is_linked_by_the_model(tmp_path):
+    customers = (
+        "id,email,name,phone,created\n"
+        "cus_1,ada.lund@x.example,Ada Lund,+1 202 555 0101,2024-01-01 10:00:00\n"
+        "cus_2,bo@x.example,Bo Ek,+1 202 555 0102,2024-01-02 10:00:00\n"
+    )
+    crm = "id,who,mail,tel,at\nc1,Ada Lund,ada.lund@home.example,2025550101,2024-01-05\n"
+    sources = SHOP.replace(
+        "        folder: stripe\n",
+        "        tables: {customer: {identity: {name: name, email: email, phone: phone}}}\n"
+        "      crm:\n"
+        "        file: crm.csv\n"
+        "        id: id\n"
+        "        identity: {name: who, email: mail, phone: tel}\n"
+        "        events: [{touchpoint: called, time: at}]\n",
+    )
+    files = {"customer.csv": customers, "charge.csv": CHARGES, "crm.csv": crm}
+    events = build(tmp_path, files, sources).snapshot.table("events").to_pandas()
+    owners = events.groupby("customer_id")["event_id"].apply(set)
+    assert sorted(owners, key=len) == [
+        {"billing_customer:cus_2"},
+        {"billing_customer:cus_1", "billing_charge:ch_1:0", "crm:c1"},
+    ]
