@@ -117,8 +117,9 @@ def _fetched(config: Sources, exports: Path, folder: Path) -> list[Input]:
     found = []
     for name, rule in config.sources.items():
         if rule.database is not None:
-            path, digest = fetch_source(name, rule, exports, folder)
-            found.append(Input(name, rule.table or "query", path, digest))
+            rows = fetch_source(name, rule, exports, folder, optional=rule.optional)
+            if rows is not None:
+                found.append(Input(name, rule.table or "query", *rows))
     return found
 
 

@@ -42,12 +42,13 @@ def events_of(staged: StagedSource, extras: Iterable[str]) -> list[ir.Table]:
     >>> events_of(StagedSource("orders", unusable), extras=())
     []
     """
-    if staged.rows is None:
+    told = staged.rows_with_personal
+    if staged.rows is None or told is None:
         return []
     events = []
     for number, rule in enumerate(staged.rule.events):
         time = f"cx_time_{number}"
-        every = staged.rows if rule.text is None else staged.rows_with_personal
+        every = staged.rows if rule.text is None else told
         rows = every.filter(every[time].notnull(), applies(every, rule))
         journey = rows.cx_customer
         if staged.rule.journey is not None:

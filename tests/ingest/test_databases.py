@@ -17,6 +17,8 @@ from cxlib.build import build_store
 from cxlib.engine.databases import fetching
 from cxlib.engine.store import open_store
 from cxlib.errors import CxError
+from cxlib.ingest.checking import check_sources
+from cxlib.ingest.config import load_sources
 from cxlib.ingest.fetched import database_url
 from tests.engine.databases_here import PASSWORD, postgres_server
 from tests.ingest.workspaces import ORDERS, build, write
@@ -231,6 +233,8 @@ def test_a_preset_reads_the_tables_that_a_schema_has(server, tmp_path, monkeypat
     words = "preset: stripe, database: '${BILLING_DSN}', schema: stripe, without: [invoice]"
     sources = f"name: shop\nsources:\n  billing: {{{words}}}\n"
     snapshot = build(tmp_path, {}, sources).snapshot
+    checked = check_sources(load_sources(tmp_path / "sources.yml"), tmp_path / "exports")
+    assert (checked.sources["rows"].sum(), checked.useless) == (3, [])
     events = snapshot.table("events").order_by("occurred_at").to_pandas()
     told = ["touchpoint", "occurred_at", "value"]
     assert events[told].astype(str).to_numpy().tolist() == [

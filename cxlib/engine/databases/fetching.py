@@ -87,9 +87,10 @@ def fetch_rows(
         raise CxError(str(error)) from None
     except Exception as error:
         said = hide_secrets(_first_line(error), url)
-        if table is not None and _is_no_table(error):
+        if _is_no_table(error):
+            named = "such table" if table is None else f"table {table!r}"
             raise NoTableError(
-                f"the database of the source {whose!r} has no table {table!r} ({said})"
+                f"the database of the source {whose!r} has no {named} ({said})"
             ) from None
         if is_passing(error):
             reason = (
