@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
 CUSTOMERS = 1_000  # fewer would be too few for the models of renewal and value
 
 
@@ -63,6 +64,19 @@ def test_demo_leaves_a_store_and_every_report(checkout: Path, first: tuple[str, 
     reports = workspace / "reports"
     assert sorted(path.stem for path in reports.glob("*.html")) == [*notebooks, "index"]
     assert sorted(path.stem for path in reports.glob("*.json")) == notebooks
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_report_has_charts_and_ends_with_a_finding(
+    path: Path, checkout: Path, first: tuple[str, float]
+) -> None:
+    html = (checkout / "data/demo/reports" / f"{path.stem}.html").read_text("utf-8")
+    finding = html[html.rindex("<h2") : html.index("</main>")]
+    assert "Finding" in finding
+    assert "n = " in finding
+    assert "95% interval" in finding
+    assert not re.search(r"\b(nan|None|inf)\b", finding)
+    assert '<figure class="chart">' in html
 
 
 def test_demo_prints_the_counts_and_where_the_reports_are(

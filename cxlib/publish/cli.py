@@ -13,6 +13,7 @@ import typer
 
 from cxlib import __version__
 from cxlib.errors import CxError, CxWarning
+from cxlib.publish.report import SLOW_TO_IMPORT
 from cxlib.publish.store_commands import store_app
 from cxlib.publish.workspace_commands import add_workspace_commands
 
@@ -194,6 +195,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     warnings.showwarning = _show_warning
+    sys.modules.setdefault(SLOW_TO_IMPORT, None)  # type: ignore[arg-type]
     try:
         # An option of the program is understood before and after the command.
         app([*["--debug"] * debug, *(text for text in arguments if text != "--debug")])
