@@ -7,9 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
-import pytest
 
-from cxlib import build_store, simulate_company
 from cxlib.ingest.config import load_sources
 
 OPENERS = {"read_personal", "with_personal", "rows_with_personal"}
@@ -78,21 +76,13 @@ def values_of(workspace: Path) -> dict[str, set[str]]:
     return found
 
 
-@pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    workspace = tmp_path_factory.mktemp("company")
-    simulate_company(workspace, customers=150)
-    build_store(workspace)
-    return workspace
-
-
-def test_no_personal_value_of_the_demo_company_stands_elsewhere(company):
-    telling = values_of(company)
+def test_no_personal_value_of_the_demo_company_stands_elsewhere(demo_workspace):
+    telling = values_of(demo_workspace)
     assert {"email", "login", "requester_email", "phone", "street", "birth_date"} <= set(telling)
     values = {value for column in telling.values() for value in column}
     assert len(values) > 1_000
     looked_at = []
-    for path in sorted((company / "store").rglob("*")):
+    for path in sorted((demo_workspace / "store").rglob("*")):
         if path.suffix not in (".parquet", ".duckdb") or path.parent.name == "personal":
             continue
         for column, text in tables_of(path).items():
@@ -102,17 +92,17 @@ def test_no_personal_value_of_the_demo_company_stands_elsewhere(company):
             tokens = {found.strip() for found in LIKE_PERSONAL.findall(text.lower())}
             assert values & tokens == set(), f"{path.name}: {column}"
     assert len(looked_at) > 100
-    for path in (company / "store").rglob("*.json"):
+    for path in (demo_workspace / "store").rglob("*.json"):
         assert not any(value in path.read_text(encoding="utf-8").lower() for value in values)
 
 
-def test_the_personal_table_holds_what_is_compared_and_is_closed_to_others(company):
-    folder = company / "store" / "personal"
+def test_the_personal_table_holds_what_is_compared_and_is_closed_to_others(demo_workspace):
+    folder = demo_workspace / "store" / "personal"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     parts = list(folder.iterdir())
     assert {stat.S_IMODE(path.stat().st_mode) for path in parts} == {0o600}
     told = " ".join(text for path in parts for text in tables_of(path).values()).lower()
-    emails = pd.read_csv(company / "exports/billing_customers.csv")["email"].dropna()
+    emails = pd.read_csv(demo_workspace / "exports/billing_customers.csv")["email"].dropna()
     assert sum(email.strip().lower() in told for email in emails) > 0.9 * len(emails)
     columns = {name.split(".")[1] for path in parts for name in tables_of(path)}
     assert columns <= {

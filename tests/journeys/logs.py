@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -18,12 +19,15 @@ from cxlib.journeys.verbs import materialize
 
 DAY_ONE = datetime(2024, 1, 1)
 
+EXAMPLES = int(os.environ.get("CXLIB_EXAMPLES", "4"))
+"""Examples of a property whose check takes queries; more of them search longer."""
+
 few_examples = settings(
     # A query takes some 50 ms however small its table is, and on Spark (--engine) a second.
-    max_examples=min(6, settings.default.max_examples),
+    max_examples=min(EXAMPLES, settings.default.max_examples),
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=list(HealthCheck),
 )
 _TABLES = count()
 
@@ -67,8 +71,8 @@ def log_of(
     frame = frame.astype(dict.fromkeys(empty, "string"))
     table = con.create_table(f"events_{next(_TABLES)}", frame)
     log = journeys_from_frame(table, observed_until=observed_until, closes_after=closes_after)
-    # Spark would prepare the events again for each query, at a second each.
-    return log if con.name == "duckdb" else materialize(log)
+    # Otherwise the events would be prepared again for each query.
+    return materialize(log)
 
 
 def events_of(log: Journeys, *columns: str) -> list[tuple[Any, ...]]:

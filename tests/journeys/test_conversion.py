@@ -19,12 +19,12 @@ from cxlib.journeys.conversion.attempts import attempt_table
 from cxlib.journeys.conversion.measures import _mark
 from cxlib.journeys.conversion.rules import read_plan
 from tests.journeys.funnel_by_hand import funnel_by_hand
-from tests.journeys.logs import DAY_ONE, few_examples, log_of, random_rows, rows_of
+from tests.journeys.logs import DAY_ONE, EXAMPLES, few_examples, log_of, random_rows, rows_of
 
 TOUCHPOINTS = ["ask", "buy", "visit", "leave"]
 UNTIL = 26
 many_examples = settings(
-    max_examples=min(25, settings.default.max_examples),
+    max_examples=min(3 * EXAMPLES, settings.default.max_examples),
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

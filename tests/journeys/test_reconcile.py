@@ -9,7 +9,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import cxlib
@@ -32,13 +32,6 @@ GROUPS = {
 }
 ALL = 10_000
 EVER = {"period": "year", "periods": 100}
-four_examples = settings(
-    # Each runs some twenty queries.
-    max_examples=min(4, settings.default.max_examples),
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
 
 
 @st.composite
@@ -399,7 +392,7 @@ def check_parts(log: Journeys, steps: list[str], by: str, name: str) -> None:
 # --- the tests
 
 
-@four_examples
+@few_examples
 @given(make=random_logs())
 def test_moves_and_places_reconcile(con, make):
     log = make(con)
@@ -407,7 +400,7 @@ def test_moves_and_places_reconcile(con, make):
     check_places(log, log.events.touchpoint.min().to_pandas())
 
 
-@four_examples
+@few_examples
 @given(make=random_logs())
 def test_paths_and_stages_are_those_of_the_moves(con, make):
     log = make(con)
@@ -421,14 +414,14 @@ def test_those_who_enter_a_step_convert_drop_out_or_are_open(con, make, rules):
     check_funnel(log, most_frequent(log, 3), rules)
 
 
-@four_examples
+@few_examples
 @given(make=random_logs())
 def test_conversions_are_transitions_where_the_steps_follow_at_once(con, make):
     log = make(con)
     check_conversions(log, most_frequent(log, 2))
 
 
-@four_examples
+@few_examples
 @given(make=random_logs())
 def test_customers_are_the_same_in_every_measure(con, make):
     check_customers(make(con))
@@ -468,7 +461,8 @@ def test_measures_reconcile_on_real_logs(name, request):
     check_paths(log, steps)
     check_customers(log)
     served = not log.events.department.isnull().all().to_pandas()
-    for measure in PARTS:
+    # Each meets three logs, as there are six.
+    for measure in sorted(PARTS)[list(GROUPS).index(name) % 2 :: 2]:
         if served or measure not in NEED_DEPARTMENTS:
             check_parts(log, steps, GROUPS[name], measure)
 

@@ -227,7 +227,9 @@ def test_demo_goes_the_whole_way_and_reuses_the_company(
     assert run(monkeypatch, "demo", *options, "--no-serve") == 0
     assert steps[2:] == ["report small"]
     assert exports.stat().st_mtime_ns == before
+    monkeypatch.setattr("cxlib.publish.cli._build", lambda workspace: steps.append("build"))
     assert run(monkeypatch, "demo", *options, "--customers", 30, "--no-serve") == 0
+    assert steps[3:] == ["build", "report small"]
     stated = json.loads((workspace / "truth" / "parameters.json").read_text("utf-8"))
     assert stated["customers"] == 30
 
