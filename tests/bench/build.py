@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 import duckdb
 
 from cxlib.build import build_store
+from tests.bench.memory import peak_gb
 from tests.bench.page import write_page
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -99,7 +99,7 @@ def time_build(folder: Path) -> dict[str, Any]:
     found = {
         "seconds": time.perf_counter() - began,
         "cpu": time.process_time() - cpu,
-        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2,
+        "peak_gb": peak_gb(),
         "events": result.counts["events"],
         "built": result.snapshot.meta["built"],
         "prepared_again": result.snapshot.meta.get("prepared_again"),

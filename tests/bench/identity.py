@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import resource
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -24,6 +22,7 @@ from cxlib.ingest.identity import resolve_identities
 from cxlib.ingest.inputs import open_inputs
 from cxlib.ingest.sources import stage_source
 from cxlib.ingest.staging import StagedFiles
+from tests.bench.memory import peak_gb
 
 FEBRL = {
     "given_name": "given_name",
@@ -202,9 +201,7 @@ def main() -> None:
         began = time.perf_counter()
         found = measured(records, MADE)
         took = time.perf_counter() - began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
-            2**30 if sys.platform == "darwin" else 2**20
-        )
+        peak = peak_gb()
         show(f"{given.records:,} records", found, f"  {took:.0f} s, at most {peak:.1f} GB")
 
 

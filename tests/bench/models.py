@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ import pandas as pd
 
 import cxlib as cx
 from cxlib.engine.store import Snapshot
+from tests.bench.memory import peak_gb
 from tests.bench.page import write_page
 from tests.bench.subscribers import LEVELS, churn, write_subscribers
 
@@ -146,7 +146,7 @@ def time_one(name: str, args: argparse.Namespace) -> dict[str, Any]:
     found = MODELS[name](store)
     spent = time.perf_counter() - begin[0], time.process_time() - begin[1]
     seconds, processor = found.attrs.pop("spent", spent)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    peak = peak_gb()
     kept = args.workspace / f"answer-{name}-{args.customers}.parquet"
     found.to_parquet(kept)
     return {"seconds": seconds, "cpu": processor, "peak_gb": peak, "rows": len(found)}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from cxlib.engine.store import Snapshot
 from cxlib.journeys.log import load_journeys
 from tests.bench.company import write_store
 from tests.bench.measures import MEASURES, check_equal
+from tests.bench.memory import peak_gb
 from tests.bench.page import Others, keep_results, section, write_page
 from tests.bench.queries import QUERIES
 
@@ -41,7 +41,7 @@ def time_one(measure: str, side: str, args: argparse.Namespace) -> dict[str, Any
         runs.append((time.perf_counter() - begin, time.process_time() - cpu))
     # The first run warms the caches of the system, and is not counted.
     seconds, processor = min(runs[1:])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    peak = peak_gb()
     return {"seconds": seconds, "cpu": processor, "peak_gb": peak}
 
 
