@@ -291,7 +291,7 @@ def test_times_that_were_not_followed_are_refused():
     with pytest.raises(CxError, match="groups=1 must be 2"):
         calibration(model, later, at=3, fitted_until=CUT, groups=1)
     old = later.assign(age_months=500)
-    with pytest.raises(CxError, match=r"go beyond .*, the last reliable time of the model"):
+    with pytest.raises(CxError, match=r"lies beyond .*, the last reliable time of the model"):
         validate_survival(model, old, times=[3], fitted_until=CUT)
 
 

@@ -206,13 +206,13 @@ def _reliable(
     n = outcomes["n"] if "n" in outcomes else pd.Series(1, index=outcomes.index)
     if past.all():
         raise CxError(
-            f"every customer's age and {longest:g} go beyond {model.reliable_until:g}, the last "
+            f"{longest:g} after every customer's age lies beyond {model.reliable_until:g}, the last "
             "reliable time of the model; ask for earlier times, or fit on a longer past"
         )
     if past.any():
         warnings.warn(
-            f"{n[past].sum():,} of {n.sum():,} customers are left out: their age and {longest:g} "
-            f"go beyond {model.reliable_until:g}, the last reliable time of the model",
+            f"{n[past].sum():,} of {n.sum():,} customers are left out: {longest:g} after their age "
+            f"lies beyond {model.reliable_until:g}, the last reliable time of the model",
             CxWarning,
             stacklevel=4,
         )
