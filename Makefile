@@ -8,6 +8,9 @@ PORT      ?= 8866
 SPARK_TESTS ?= tests/engine tests/journeys
 EVENTS    ?= 10000000
 SUBSCRIBERS ?= 10000000
+PEOPLE    ?= 1000000
+# Example data that is not a part of the project, where it is here.
+CXLIB_SHARED ?= $(wildcard ../shared)
 
 # The first Python that is new enough makes the environment; PYTHON=... chooses another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
@@ -56,10 +59,12 @@ lab: $(DEMO_READY) ## open JupyterLab on the notebooks and the same store
 	@test -e "$(WORKSPACE)/store/CURRENT" || $(MAKE) --no-print-directory demo SERVE=0
 	@$(VENV_BIN)/python -m jupyterlab --notebook-dir=.
 
-bench: $(TEST_READY) ## time measures and models (EVENTS=10000000 SUBSCRIBERS=10000000 COMPETITORS=1)
+bench: $(TEST_READY) ## time measures, models and linking (EVENTS= SUBSCRIBERS= PEOPLE= COMPETITORS=1)
 	@$(VENV_BIN)/python -m tests.bench.run --events $(EVENTS) \
 		$(if $(filter 1,$(COMPETITORS)),--competitors) $(ARGS)
 	@$(if $(ARGS),:,$(VENV_BIN)/python -m tests.bench.models --customers $(SUBSCRIBERS))
+	@$(if $(ARGS),:,$(VENV_BIN)/python -m tests.bench.identity --records $(PEOPLE) \
+		$(if $(CXLIB_SHARED),--shared $(CXLIB_SHARED)))
 
 # The pins of the other locks are those of requirements-dev.lock; UPGRADE=--upgrade renews them.
 LOCK = $(VENV_BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 \
