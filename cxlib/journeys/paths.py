@@ -280,7 +280,7 @@ def _count_links(links: ir.Table, groups: list[str], keep: int, high: int) -> ir
     bundled = _bundle(exact, _most_frequent(exact, keep, high))
     # Numbers, because an engine compares them sooner than names.
     number = ibis.dense_rank().over(ibis.window(order_by=keys))
-    bundled = bundled.mutate(_link=number.cast("int64"))
+    bundled = bundled.mutate(_link=number.cast("int32"))
     others = _customers_of(links.filter(~_is_alone(links)), bundled, groups)
     counted = bundled.group_by([*keys, "_link"]).aggregate(
         journeys=bundled.journeys.sum().cast("int64"), _alone=bundled._alone.sum().cast("int64")
@@ -300,7 +300,10 @@ def _customers_of(links: ir.Table, bundled: ir.Table, groups: list[str]) -> ir.T
         to_touchpoint=bundled._to,
     )
     numbered = links.join(numbers, [*groups, "step", *_LINK])
-    distinct = numbered.select("_link", customer_key(links)).distinct()
+    who = numbered[customer_key(links)]
+    # Pairs of 8 bytes: to tell a hundred million of them apart is bound by memory.
+    who = who.cast("int32") if who.type().is_integer() else who
+    distinct = numbered.select("_link", who=who).distinct()
     return distinct.group_by("_link").aggregate(_others=distinct.count())
 
 
