@@ -206,7 +206,7 @@ def _reliable(
     n = outcomes["n"] if "n" in outcomes else pd.Series(1, index=outcomes.index)
     if past.all():
         raise CxError(
-            f"{longest:g} after every customer's age lies beyond {model.reliable_until:g}, the last "
+            f"{longest:g} after every age lies beyond {model.reliable_until:g}, the last "
             "reliable time of the model; ask for earlier times, or fit on a longer past"
         )
     if past.any():
