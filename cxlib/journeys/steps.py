@@ -106,9 +106,9 @@ def step_matrix(
         journeys = journeys.filter(~journeys.is_open)
         journeys, low, high = journeys.mutate(_anchor=journeys.length + 1), -steps, -1
     else:
-        journeys, low, high = journeys.mutate(_anchor=ibis.literal(0, type="int64")), 1, steps
+        low, high = 1, steps
     placed = log.events.select("journey_id", "touchpoint", "step")
-    if groups or around is not None or align == "end":
+    if groups or "_anchor" in journeys.columns:
         placed = _place(placed, journeys, groups)
     cells = pd.concat([_visited(placed, groups, low, high), _outside(journeys, groups, low, high)])
     return _shares(_bundle(cells, keep), groups)
@@ -116,29 +116,34 @@ def step_matrix(
 
 def _place(events: ir.Table, journeys: ir.Table, groups: list[str]) -> ir.Table:
     """Events with their step from the anchor of their journey, in the group of their journey."""
-    anchors = journeys.select("journey_id", "_anchor", *groups)
+    anchored = "_anchor" in journeys.columns
+    anchors = journeys.select("journey_id", *(["_anchor"] if anchored else []), *groups)
     placed = events.join(anchors, "journey_id")
-    return placed.mutate(step=placed.step - placed._anchor)
+    return placed.mutate(step=placed.step - placed._anchor) if anchored else placed
 
 
 def _visited(placed: ir.Table, groups: list[str], low: int, high: int) -> pd.DataFrame:
     """Journeys per touchpoint and step, of those that have an event there."""
-    placed = placed.filter(placed.step.between(low, high))
+    # No step is before the first one.
+    placed = placed.filter(placed.step <= high, *([placed.step >= low] if low != 1 else []))
     return placed.group_by([*groups, "step", "touchpoint"]).agg(journeys=placed.count()).to_pandas()
 
 
 def _outside(journeys: ir.Table, groups: list[str], low: int, high: int) -> pd.DataFrame:
     """Journeys per step that have not started, or are over."""
     # What lies beyond the steps shown is the same to each of them.
-    spans = journeys.mutate(
-        _first=ibis.greatest(1 - journeys._anchor, low),
-        _last=ibis.least(journeys.length - journeys._anchor, high),
-    )
-    spans = (
-        spans.group_by([*groups, "_first", "_last", "is_open"])
-        .aggregate(journeys=spans.count())
-        .to_pandas()
-    )
+    if "_anchor" in journeys.columns:
+        spans = journeys.mutate(
+            _first=ibis.greatest(1 - journeys._anchor, low),
+            _last=ibis.least(journeys.length - journeys._anchor, high),
+        )
+        ends = ["_first", "_last"]
+    else:
+        spans, ends = journeys.mutate(_last=ibis.least(journeys.length, high)), ["_last"]
+    spans = spans.group_by([*groups, *ends, "is_open"]).aggregate(journeys=spans.count())
+    spans = spans.to_pandas()
+    if "_first" not in spans:
+        spans["_first"] = low
     every = spans.merge(pd.DataFrame({"step": range(low, high + 1)}), how="cross")
     early, over = every["_first"] > every["step"], every["_last"] < every["step"]
     ended = np.where(every["is_open"].astype(bool), OPEN, END)
