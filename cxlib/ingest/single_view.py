@@ -13,7 +13,8 @@ import pandas as pd
 from cxlib.engine.store import Snapshot
 from cxlib.errors import unknown_name
 from cxlib.ingest.viewing.known import known_at
-from cxlib.ingest.viewing.parts import PARTS
+from cxlib.ingest.viewing.parts import PARTS, purchases
+from cxlib.tables import warn_of_currencies
 
 __all__ = ["conflicts", "customer_table", "customers"]
 
@@ -107,7 +108,8 @@ def customers(
     half-lives. It does not matter from when ages are counted.
 
     **Missing.** What ``sources.yml`` gives no meaning is missing, and not 0. Without ``buys`` every
-    event counts as a purchase. Values are added up whatever their currency.
+    event counts as a purchase. Values are added up whatever their currency, with a warning where
+    there are several.
 
     Examples
     --------
@@ -166,6 +168,8 @@ def customer_table(
         if name not in ("customer_id", "as_of", *offered):
             raise unknown_name("column", name, offered, "in the single view")
     wanted = [name for name in (offered if columns is None else columns) if name in offered]
+    if "monetary" in wanted:
+        warn_of_currencies(purchases(known))
     table = known.people()
     for part in dict.fromkeys(offered[name] for name in wanted):
         names = [name for name in part.columns(known) if name in wanted]

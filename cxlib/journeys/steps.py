@@ -154,7 +154,7 @@ def _outside(journeys: ir.Table, groups: list[str], low: int, high: int) -> pd.D
 def _bundle(cells: pd.DataFrame, keep: int) -> pd.DataFrame:
     """Cells with all but the most frequent touchpoints bundled."""
     visited = cells[~cells["touchpoint"].isin([START, END, OPEN])]
-    totals = visited.groupby("touchpoint", as_index=False)["journeys"].sum()
+    totals = visited.groupby("touchpoint", as_index=False)[["journeys"]].sum()
     totals = totals.sort_values(["journeys", "touchpoint"], ascending=[False, True])
     bundled = cells["touchpoint"].isin(totals["touchpoint"].iloc[keep:])
     return cells.assign(touchpoint=cells["touchpoint"].mask(bundled, OTHER))
@@ -162,7 +162,7 @@ def _bundle(cells: pd.DataFrame, keep: int) -> pd.DataFrame:
 
 def _shares(cells: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
     keys = [*groups, "step", "touchpoint"]
-    frame = cells.groupby(keys, as_index=False, sort=False)["journeys"].sum()
+    frame = cells.groupby(keys, as_index=False, sort=False)[["journeys"]].sum()
     frame = frame.astype({"step": "int64", "journeys": "int64"})
     frame["n"] = frame.groupby([*groups, "step"])["journeys"].transform("sum")
     frame["share"] = frame["journeys"] / frame["n"]

@@ -1,12 +1,13 @@
 """One row per customer at a date: counted by hand, and blind to what came later."""
 
 import math
+import warnings
 
 import pandas as pd
 import pytest
 
 import cxlib as cx
-from cxlib.errors import CxError
+from cxlib.errors import CxError, CxWarning
 from tests.ingest.workspaces import build
 
 SOURCES = """
@@ -266,3 +267,15 @@ def test_an_attribute_with_the_name_of_another_column_gets_a_longer_one(tmp_path
     taken = SOURCES.replace("{column: born}", "{column: born, name: stage}")
     row = view(build(tmp_path, FILES, taken).snapshot).loc["a"]
     assert (row["stage"], row["attribute_stage"]) == ("renewal", "1991")
+
+
+def test_a_sum_of_two_currencies_is_warned_of(tmp_path):
+    sources = SOURCES.replace("value: amount}]", "value: amount, currency: {column: money}}]")
+    paid = "mail,at,amount,money\na,2024-01-31,10,EUR\na,2024-04-30,20,USD\n"
+    store = build(tmp_path, {**FILES, "payments.csv": paid}, sources).snapshot
+    with pytest.warns(CxWarning, match="the values are in EUR and USD"):
+        assert view(store, columns=["monetary"]).loc["a", "monetary"] == 30
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CxWarning)
+        view(store, "2024-04-01", columns=["monetary"])
+        view(store, columns=["frequency"])

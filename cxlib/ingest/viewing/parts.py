@@ -13,7 +13,7 @@ from cxlib.ingest.viewing.counting import count_running, steps_of
 from cxlib.ingest.viewing.known import Known
 from cxlib.ingest.viewing.subscriptions import TERMS, read_products, read_terms
 
-__all__ = ["PARTS", "Part"]
+__all__ = ["PARTS", "Part", "purchases"]
 
 _DAY = 86_400
 _LAST = "last_touchpoint_"
@@ -70,10 +70,16 @@ def _seen(known: Known) -> ir.Table:
     )
 
 
-def _purchases(known: Known) -> ir.Table:
+def purchases(known: Known) -> ir.Table:
+    """Events that count as purchases: all of them where nothing says which do."""
     events = known.events
-    if known.meaning.buys:
-        events = events.filter(events.touchpoint.cast("string").isin(list(known.meaning.buys)))
+    if not known.meaning.buys:
+        return events
+    return events.filter(events.touchpoint.cast("string").isin(list(known.meaning.buys)))
+
+
+def _purchases(known: Known) -> ir.Table:
+    events = purchases(known)
     counted = events.group_by("customer_id").aggregate(
         cx_last=events.occurred_at.max(),
         frequency=events.count(),
