@@ -2,6 +2,7 @@
 
 import stat
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -132,3 +133,49 @@ def test_the_command_prints_the_search(shop):
     found = {(line[0], line[1]): line[2:] for line in lines[1:-1]}
     assert found[open_store(shop).id, "events"] == ["2", "0"]
     assert result.output.endswith("No table of any snapshot names the customer.\n")
+
+
+PEOPLE = """
+    name: shop
+    sources:
+      crm:
+        file: crm.csv
+        id: id
+        identity: {name: who, email: email}
+        personal: [words]
+        events: [{touchpoint: wrote, time: at, text: words}]
+      billing:
+        file: billing.csv
+        id: id
+        identity: {name: payer, email: email}
+        events: [{touchpoint: paid, time: at}]
+"""
+RECORDS = {
+    "crm.csv": "id,who,email,words,at\n"
+    f"C-1,Ada Lovelace,{ADA},Not at all happy with the engine,2024-01-01\n"
+    "C-2,Bob Shop,bob@shop.example,All is well here,2024-01-02\n",
+    "billing.csv": f"id,payer,email,at\nB-1,Ada Lovelace,{ADA},2024-02-01\n"
+    "B-2,Bob Shop,bob@shop.example,2024-02-02\n",
+}
+
+
+def test_the_personal_table_forgets_them_too(tmp_path):
+    workspace = write(tmp_path, RECORDS, PEOPLE)
+    build_store(workspace)
+    assert {"lovelace", ADA, "engine"} <= told(workspace)
+    assert forget_customer(workspace, "crm:C-1").is_complete
+    assert told(workspace) == set()
+    build_store(workspace)
+    assert told(workspace) == {"bob", "bob@shop.example", "all is well"}
+
+
+def told(workspace):
+    """What the personal table still tells of Ada and Bob."""
+    parts = sorted((workspace / "store" / "personal").glob("*.parquet"))
+    values = [str(v).lower() for part in parts for row in read(part) for v in row.values()]
+    marks = ("lovelace", ADA, "engine", "bob", "bob@shop.example", "all is well")
+    return {mark for mark in marks if any(mark in value for value in values)}
+
+
+def read(part):
+    return pq.read_table(part).to_pylist()
