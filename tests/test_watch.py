@@ -65,10 +65,20 @@ def test_a_span_that_is_too_short_is_refused(tmp_path):
 def test_an_interrupt_ends_the_command_with_0(tmp_path):
     workspace = write(tmp_path, {"orders.csv": HEAD + "1,a,2024-01-01,5\n"})
     command = [sys.executable, "-m", "cxlib.publish.cli", "build", str(workspace)]
-    with subprocess.Popen(
-        [*command, "--watch", "0.2s"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert "shop: 1 events" in process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 0
-        assert "Traceback" not in process.stderr.read()
+    before = signal.getsignal(signal.SIGINT)
+    # Tests that run in the background may ignore it, and a process ignores what its parent does.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [*command, "--watch", "0.2s"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        try:
+            assert "shop: 1 events" in process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=60) == 0
+            assert "Traceback" not in process.stderr.read()
+        finally:
+            process.kill()
