@@ -128,7 +128,8 @@ def made(records: int, seed: int = 1) -> pd.DataFrame:
             + pd.to_timedelta(rng.integers(0, 27_000, people), "D"),
         }
     )
-    number = rng.integers(0, 10_000, people).astype(str)
+    # Of their own: by a short number, those of the most frequent name would share addresses.
+    number = pd.Series(rng.permutation(people)).astype(str)
     frame["email"] = frame["given_name"] + "." + frame["surname"] + number + "@example.com"
     frame["street"] = frame["street"] + " " + frame.pop("house").astype(str)
     rows = frame.iloc[person].astype(str).reset_index(drop=True)
