@@ -117,7 +117,9 @@ class LogWriter:
         window that carries twenty columns of text takes three times as long.
         """
         wide = fill_contract(events.mutate(cx_rowid=events.rowid()))
-        narrow = wide.select("cx_rowid", *_ORDERED)
+        narrow = wide.select("cx_rowid", *_ORDERED).inner_join(
+            numbers.select("customer_id", "cx_customer"), "customer_id"
+        )
         prepared = prepare_events(
             narrow,
             observed_until=self.observed_until,
@@ -126,11 +128,11 @@ class LogWriter:
             end=self.rules.end,
             split_after=self.rules.split_after,
         )
-        counted = count_ahead(prepared, numbers=numbers)
+        counted = count_ahead(prepared)
         found = counted.select("cx_rowid", "journey_id", *PREPARED, *COUNTED)
         joined = wide.drop("journey_id").inner_join(found, "cx_rowid")
         names = [name for name in wide.columns if name != "cx_rowid"]
-        ordered = joined.order_by("cx_customer", "occurred_at", "event_id")
+        ordered = joined.order_by("cx_customer", "cx_place")
         return ordered.select(*names, *PREPARED, *COUNTED)
 
     def write(self, events: ir.Table, prints: ir.Table) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -62,8 +63,9 @@ def prepare_events(
     Returns
     -------
     ibis.expr.types.Table
-        One row per event: the contract's columns, further columns of ``events``, then ``step``
-        int64, ``next_touchpoint`` string, ``next_at`` timestamp, ``is_open`` boolean.
+        One row per event: the contract's columns, further columns of ``events``, ``cx_place`` int64
+        (position among the customer's events, from 1), then ``step`` int64, ``next_touchpoint``
+        string, ``next_at`` timestamp, ``is_open`` boolean.
 
     Raises
     ------
@@ -95,12 +97,25 @@ def prepare_events(
     1        a/1     2  viewed_plans           (end)
     2        a/2     1   viewed_home          (open)
     """
-    events = fill_contract(_without(events, (*PREPARED, *_OF_STEPS)))
-    if start or end or split_after is not None:
-        events = _number_journeys(events, start, end, split_after)
-    else:
-        events = _keep_journey_ids(events)
-    return place_events(_mark_open(events, observed_until, closes_after, end))
+    events = fill_contract(_without(events, (*PREPARED, "cx_place", *_OF_STEPS)))
+    numbered = bool(start or end) or split_after is not None
+    events = events if numbered else _keep_journey_ids(events)
+    in_time = ibis.window(group_by=customer_key(events), order_by=ORDER)
+    place = (ibis.row_number().over(in_time) + 1).cast("int64")
+    goes_on = events.event_id.lead().over(in_time).isnull()
+    if closes_after is not None:
+        cut_off = ibis.literal(observed_until, type="timestamp")
+        silence = microseconds_between(cut_off, events.occurred_at)
+        goes_on = goes_on & (silence <= closes_after // _MICROSECOND)
+    if end:
+        goes_on = goes_on & ~events.touchpoint.isin(end)
+    marked = {"cx_place": place, "_goes_on": goes_on}
+    if numbered:
+        starts = _starts(events, in_time, start, end, split_after)
+        return _number_journeys(events.mutate(**marked, _starts=starts))
+    events = events.mutate(**marked)
+    is_open = events._goes_on.any().over(ibis.window(group_by="journey_id"))
+    return _placed(events, is_open).drop("_goes_on")
 
 
 def place_events(events: ir.Table) -> ir.Table:
@@ -125,16 +140,7 @@ def place_events(events: ir.Table) -> ir.Table:
     >>> place_events(events).order_by("step").next_touchpoint.to_list()
     ['y', '(open)']
     """
-    kept = [name for name in events.columns if name not in (*PREPARED, *_OF_STEPS)]
-    journey = ibis.window(group_by="journey_id", order_by=ORDER)
-    last = ibis.ifelse(events.is_open, OPEN, END)
-    return events.select(
-        *kept,
-        step=(ibis.row_number().over(journey) + 1).cast("int64"),
-        next_touchpoint=ibis.coalesce(events.touchpoint.lead().over(journey), last),
-        next_at=events.occurred_at.lead().over(journey),
-        is_open=events.is_open,
-    )
+    return _placed(_without(events, _OF_STEPS), events.is_open)
 
 
 def journey_table(events: ir.Table) -> ir.Table:
@@ -178,9 +184,7 @@ def journey_table(events: ir.Table) -> ir.Table:
     return journeys.mutate(path=journeys.path.sort().map(lambda event: event.touchpoint))
 
 
-def count_ahead(
-    events: ir.Table, *, first_number: int = 1, numbers: ir.Table | None = None
-) -> ir.Table:
+def count_ahead(events: ir.Table, *, first_number: int = 1) -> ir.Table:
     """Events of a log to be stored, with what makes distinct customers and journeys a sum.
 
     Parameters
@@ -188,9 +192,8 @@ def count_ahead(
     events
         What ``prepare_events`` gives.
     first_number
-        Number of the first customer, for a log that is written in parts.
-    numbers
-        ``customer_id, cx_customer``: the customers' numbers, where they have them already.
+        Number of the first customer, for a log that is written in parts. Customers who have a
+        number (``cx_customer``) keep it.
 
     Returns
     -------
@@ -219,13 +222,11 @@ def count_ahead(
     1     2               x            1              False
     2     3          (open)            1               True
     """
-    if numbers is None:
+    if "cx_customer" not in events.columns:
         customers = events.select("customer_id").distinct()
         number = ibis.row_number().over(ibis.window(order_by="customer_id")) + first_number
         numbers = customers.mutate(cx_customer=number.cast("int64"))
-    events = events.join(numbers.select("customer_id", "cx_customer"), "customer_id")
-    in_time = ibis.window(group_by="cx_customer", order_by=ORDER)
-    events = events.mutate(cx_place=(ibis.row_number().over(in_time) + 1).cast("int64"))
+        events = events.join(numbers, "customer_id")
     # Journeys of a customer may overlap, so the moves are taken journey by journey.
     move = ["cx_customer", "touchpoint", "next_touchpoint"]
     in_turn = ibis.window(group_by=move, order_by=["journey_id", "step"])
@@ -382,11 +383,15 @@ def _without(table: ir.Table, names: Sequence[str]) -> ir.Table:
     return table.drop(*(name for name in names if name in table.columns))
 
 
-def _number_journeys(
-    events: ir.Table, start: Sequence[str], end: Sequence[str], split_after: timedelta | None
-) -> ir.Table:
-    customer = ibis.window(group_by="customer_id", order_by=ORDER)
-    previous_at = events.occurred_at.lag().over(customer)
+def _starts(
+    events: ir.Table,
+    in_time: Any,
+    start: Sequence[str],
+    end: Sequence[str],
+    split_after: timedelta | None,
+) -> ir.BooleanValue:
+    """Whether an event is the first of its journey."""
+    previous_at = events.occurred_at.lag().over(in_time)
     starts = previous_at.isnull()
     if split_after is not None:
         gap = microseconds_between(events.occurred_at, previous_at)
@@ -395,11 +400,47 @@ def _number_journeys(
     if start:
         starts = starts | events.touchpoint.isin(start)
     if end:
-        starts = starts | events.touchpoint.lag().over(customer).isin(end).fill_null(False)
-    marked = events.mutate(_starts=starts.cast("int64"))
-    so_far = ibis.window(group_by="customer_id", order_by=ORDER, preceding=None, following=0)
-    number = marked._starts.sum().over(so_far).cast("int64").cast("string")
-    return marked.mutate(journey_id=marked.customer_id + "/" + number).drop("_starts")
+        starts = starts | events.touchpoint.lag().over(in_time).isin(end).fill_null(False)
+    return starts
+
+
+def _number_journeys(events: ir.Table) -> ir.Table:
+    """Journeys from where they start: they follow one another, so no window is over a journey."""
+    key = customer_key(events)
+    customer = ibis.window(group_by=key, order_by="cx_place")
+    so_far = ibis.window(group_by=key, order_by="cx_place", preceding=None, following=0)
+    whole = ibis.window(group_by=key)
+    is_start = events._starts.cast("int64")
+    number = is_start.sum().over(so_far).cast("int64")
+    is_last = number == is_start.sum().over(whole)
+    first = ibis.ifelse(events._starts, events.cx_place, ibis.null("int64")).max().over(so_far)
+    follows = ~events._starts.lead().over(customer).fill_null(True)
+    is_open = is_last & events._goes_on.any().over(whole)
+    nothing = ibis.ifelse(is_open, OPEN, END)
+    placed = {
+        "step": (events.cx_place - first + 1).cast("int64"),
+        "next_touchpoint": ibis.ifelse(follows, events.touchpoint.lead().over(customer), nothing),
+        "next_at": ibis.ifelse(
+            follows, events.occurred_at.lead().over(customer), ibis.null("timestamp")
+        ),
+        "is_open": is_open,
+    }
+    journey_id = events.customer_id + "/" + number.cast("string")
+    kept = {name: events[name] for name in events.columns if name not in ("_starts", "_goes_on")}
+    return events.select(**kept | {"journey_id": journey_id} | placed)
+
+
+def _placed(events: ir.Table, is_open: ir.BooleanValue) -> ir.Table:
+    """Events with their place in their journey."""
+    journey = ibis.window(group_by="journey_id", order_by=ORDER)
+    last = ibis.ifelse(is_open, OPEN, END)
+    return events.select(
+        *(name for name in events.columns if name not in PREPARED),
+        step=(ibis.row_number().over(journey) + 1).cast("int64"),
+        next_touchpoint=ibis.coalesce(events.touchpoint.lead().over(journey), last),
+        next_at=events.occurred_at.lead().over(journey),
+        is_open=is_open,
+    )
 
 
 def _keep_journey_ids(events: ir.Table) -> ir.Table:
@@ -409,19 +450,3 @@ def _keep_journey_ids(events: ir.Table) -> ir.Table:
     shared = events.customer_id.min().over(customers) != events.customer_id.max().over(customers)
     own = events.customer_id + "/" + events.journey_id
     return events.mutate(journey_id=ibis.ifelse(shared, own, events.journey_id))
-
-
-def _mark_open(
-    events: ir.Table, observed_until: datetime, closes_after: timedelta | None, end: Sequence[str]
-) -> ir.Table:
-    customer = ibis.window(group_by="customer_id", order_by=ORDER)
-    goes_on = events.event_id.lead().over(customer).isnull()
-    if closes_after is not None:
-        cut_off = ibis.literal(observed_until, type="timestamp")
-        silence = microseconds_between(cut_off, events.occurred_at)
-        goes_on = goes_on & (silence <= closes_after // _MICROSECOND)
-    if end:
-        goes_on = goes_on & ~events.touchpoint.isin(end)
-    marked = events.mutate(_goes_on=goes_on)
-    is_open = marked._goes_on.any().over(ibis.window(group_by="journey_id"))
-    return marked.mutate(is_open=is_open).drop("_goes_on")
