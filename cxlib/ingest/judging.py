@@ -15,6 +15,7 @@ __all__ = ["judge"]
 
 EARLIEST, LATEST = "1900-01-01", "2100-01-01"
 """Times outside these years are taken for mistakes."""
+_MOST_ROWS = 2**40
 
 
 def judge(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
@@ -49,6 +50,8 @@ def judge(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
             for name, column in times.items()
         },
     )
+    names = rows.columns
+    rows = rows if rule.id is None else _with_first_place(rows)
     problems: dict[str, tuple[ir.BooleanValue, ir.StringValue]] = {}
     found = [*_customer_problems(rows, rule), *_id_problems(rows, rule)]
     for name, column in times.items():
@@ -63,7 +66,7 @@ def judge(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
         problems[kind] = (problems[kind][0] | wrong, said) if kind in problems else (wrong, said)
     texts = [ibis.ifelse(wrong, said, ibis.null("string")) for wrong, said in problems.values()]
     reason = ibis.array(texts).filter(lambda text: text.notnull()).join("; ").nullif("")
-    return rows.mutate(cx_reason=ibis.ifelse(rows.cx_left_out, said_of_it, reason))
+    return rows.select(*names, cx_reason=ibis.ifelse(rows.cx_left_out, said_of_it, reason))
 
 
 _Problem = tuple[str, ir.BooleanValue, ir.StringValue]
@@ -93,12 +96,27 @@ def _customer_problems(rows: ir.Table, rule: Source) -> list[_Problem]:
     return problems
 
 
+def _place(rows: ir.Table) -> ir.IntegerValue:
+    """Where a row stands among all rows of its source."""
+    return rows.cx_file * _MOST_ROWS + rows.cx_row
+
+
+def _with_first_place(rows: ir.Table) -> ir.Table:
+    """Rows with ``cx_first``, where their id stood first; null for an id that stands once.
+
+    Few ids are repeated: to find these and join them takes a third of the time of a window.
+    """
+    key, place = ["cx_record", "cx_left_out"], _place(rows)
+    every = rows.group_by(key).aggregate(cx_first=place.min(), cx_last=place.max())
+    repeated = every.filter(every.cx_record.notnull(), every.cx_first < every.cx_last)
+    return rows.left_join(repeated.drop("cx_last"), key)
+
+
 def _id_problems(rows: ir.Table, rule: Source) -> list[_Problem]:
     if rule.id is None:
         return []
-    same = ibis.window(group_by=["cx_record", "cx_left_out"], order_by=["cx_file", "cx_row"])
-    first = rows.cx_row.first().over(same)
-    repeated = rows.cx_record.notnull() & (ibis.row_number().over(same) > 0)
+    repeated = (_place(rows) > rows.cx_first).fill_null(False)
+    first = rows.cx_first % _MOST_ROWS
     said = (
         ibis.literal(f"the {rule.id} ")
         + _shown(rows.cx_record)
