@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,11 +21,13 @@ __all__ = [
     "connect",
     "create_named_table",
     "create_temporary_view",
+    "limit_memory",
     "local_to_utc",
     "parse_with_format",
 ]
 
 _MOST_NAMES = 250
+_SHARE_OF_MEMORY = 0.6
 
 
 def connect(url: str = "duckdb://", *, read_only: bool = False) -> BaseBackend:
@@ -85,6 +88,40 @@ def connect(url: str = "duckdb://", *, read_only: bool = False) -> BaseBackend:
     # Progress bars belong to the caller, not to the engine.
     con.raw_sql("SET enable_progress_bar = false")
     return con
+
+
+def limit_memory(con: BaseBackend) -> None:
+    """Leave a part of the memory to others: what does not fit waits on disk, beside the data.
+
+    Parameters
+    ----------
+    con
+        A DuckDB connection. It may take what the environment variable ``CXLIB_MEMORY`` says
+        ("8GB"), or else three fifths of what DuckDB would take, which is about half of the machine.
+
+    Raises
+    ------
+    CxError
+        When ``CXLIB_MEMORY`` is no amount of memory.
+
+    Examples
+    --------
+    >>> con = connect()
+    >>> limit_memory(con)
+    """
+    import duckdb
+
+    told = os.environ.get("CXLIB_MEMORY")
+    if not told:
+        found = con.raw_sql("SELECT current_setting('memory_limit')").fetchone()[0]
+        amount, unit = found.split()
+        told = f"{float(amount) * _SHARE_OF_MEMORY:.1f}{unit}"
+    try:
+        con.con.execute("SET memory_limit = ?", [told])
+    except duckdb.Error as error:
+        raise CxError(
+            f"CXLIB_MEMORY is {told!r}, which is no amount of memory; write it as '8GB'"
+        ) from error
 
 
 def create_named_table(

@@ -201,7 +201,7 @@ def write_snapshot(
     ...     store.con.disconnect()
     s1 3
     """
-    from cxlib.engine.connect import connect
+    from cxlib.engine.connect import connect, limit_memory
 
     snapshots = Path(workspace) / "store" / "snapshots"
     with write_lock(workspace), _say_what_cannot_be_written(workspace):
@@ -213,6 +213,7 @@ def write_snapshot(
                 copy_file(start_from.data, building / _DATA)
             con = connect(f"duckdb://{building / _DATA}")
             try:
+                limit_memory(con)
                 yield con
             finally:
                 con.disconnect()

@@ -52,7 +52,7 @@ def events_of(staged: StagedSource, extras: Iterable[str]) -> list[ir.Table]:
         rows = every.filter(every[time].notnull(), applies(every, rule))
         journey = rows.cx_customer
         if staged.rule.journey is not None:
-            journey = journey + "/" + rows[staged.rule.journey].strip().nullif("").fill_null("-")
+            journey = journey + "/" + rows[staged.rule.journey].fill_null("-")
         columns: dict[str, ir.Value] = {
             "event_id": event_id(staged, rows, number),
             "customer_id": rows.cx_customer,
@@ -81,8 +81,7 @@ def _text(rows: ir.Table, rule: EventRule, number: int) -> ir.StringValue:
     if rule.text is None:
         return ibis.null("string")
     kept = f"cx_text_{number}"
-    text = rows[kept if kept in rows.columns else rule.text]
-    return text.strip().nullif("")
+    return rows[kept if kept in rows.columns else rule.text]
 
 
 def _facts(rows: ir.Table, rule: EventRule, decimal: str | None) -> dict[str, ir.Value]:

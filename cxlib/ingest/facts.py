@@ -218,14 +218,17 @@ def conflicts_among(said: ir.Table) -> ir.Table:
              values     sources chosen
     0  [pro, basic]  [crm, crm]    pro
     """
-    once = said.group_by("customer_id", "attribute", "value", "source").aggregate(
+    # Of most attributes all records say the same: lists are made of the others only.
+    of = ["customer_id", "attribute"]
+    values = said.group_by(of).aggregate(cx_least=said["value"].min(), cx_most=said["value"].max())
+    differ = values.filter(values.cx_least < values.cx_most)
+    said = said.semi_join(differ, of)
+    once = said.group_by(*of, "value", "source").aggregate(
         rule=said.rule.min(), cx_rank=said.cx_rank.min()
     )
-    grouped = once.group_by("customer_id", "attribute").aggregate(
-        cx_n=once["value"].nunique(),
+    return once.group_by(of).aggregate(
         values=once["value"].collect(order_by=once.cx_rank),
         sources=once.source.collect(order_by=once.cx_rank),
         chosen=once["value"].argmin(once.cx_rank),
         rule=once.rule.min(),
     )
-    return grouped.filter(grouped.cx_n > 1).drop("cx_n")

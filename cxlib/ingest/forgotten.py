@@ -54,7 +54,7 @@ class Forgotten:
         """Whether each row is one of theirs: by its party, its own id, or the row it refers to."""
         pairs = [("", rows.cx_party), (source, rows.cx_record)]
         if refers is not None:
-            pairs.append((refers[0], rows[refers[1]].strip()))
+            pairs.append((refers[0], rows[refers[1]]))
         found: ir.BooleanValue = ibis.literal(False)
         for system, name in pairs:
             stone = (ibis.literal(f"{self.key}{system}\n") + name).hexdigest("sha256")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+
 import ibis
 import ibis.expr.types as ir
 
@@ -24,7 +27,8 @@ def judge(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
     Parameters
     ----------
     rows
-        Rows with ``cx_record``, ``cx_party``, ``cx_file`` and ``cx_row``.
+        Rows with ``cx_record``, ``cx_party``, ``cx_file`` and ``cx_row``; what the rules read has
+        no spaces around it (``trim_columns``).
     config
         The workspace's description.
     rule
@@ -66,6 +70,9 @@ def judge(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
         problems[kind] = (problems[kind][0] | wrong, said) if kind in problems else (wrong, said)
     texts = [ibis.ifelse(wrong, said, ibis.null("string")) for wrong, said in problems.values()]
     reason = ibis.array(texts).filter(lambda text: text.notnull()).join("; ").nullif("")
+    # Most rows are in order: no text is put together for them.
+    bad = reduce(or_, (wrong for wrong, _ in problems.values()))
+    reason = ibis.ifelse(bad, reason, ibis.null("string"))
     return rows.select(*names, cx_reason=ibis.ifelse(rows.cx_left_out, said_of_it, reason))
 
 
@@ -80,10 +87,10 @@ def _customer_problems(rows: ir.Table, rule: Source) -> list[_Problem]:
         return [("customer", rows.cx_party.isnull(), nobody)]
     columns = [str(rule.customer.key or rule.customer.column), rule.customer.otherwise]
     named = [column for column in columns if column is not None]
-    value = rows[named[0]].strip().nullif("")
+    value = rows[named[0]]
     nobody = value.isnull()
     for column in named[1:]:
-        nobody = nobody & _filled(rows[column]).isnull()
+        nobody = nobody & rows[column].isnull()
     which = f"the column {named[0]!r} is empty"
     if len(named) > 1:
         which = f"the columns {named[0]!r} and {named[1]!r} are empty"
@@ -134,7 +141,7 @@ def _event_problems(
     problems = _time_problems(rows, event.time, rows[f"cx_time_{number}"])
     if not event.optional:
         missing = ibis.literal(f"no time: the column {column!r} is empty")
-        problems.append((f"no time {column}", _filled(rows[column]).isnull(), missing))
+        problems.append((f"no time {column}", rows[column].isnull(), missing))
     if isinstance(event.touchpoint, FieldColumn):
         named = described(rows, event.touchpoint)
         unnamed = ibis.literal(f"no touchpoint for {event.touchpoint.column!r} = ")
@@ -142,7 +149,7 @@ def _event_problems(
         problems.append(("touchpoint", named.isnull() | named.isin(RESERVED), said))
     for field, fact in event.fields().items():
         if isinstance(fact, FieldColumn) and fact.other == "reject":
-            text = rows[fact.column].strip().nullif("")
+            text = rows[fact.column]
             said = ibis.literal(f"no {field} for {fact.column!r} = ") + _shown(text)
             problems.append((field, text.notnull() & described(rows, fact).isnull(), said))
     if event.value is not None:
@@ -156,7 +163,7 @@ def _event_problems(
 
 def _time_problems(rows: ir.Table, column: TimeColumn, time: ir.TimestampValue) -> list[_Problem]:
     name = column.column
-    text = _filled(rows[name])
+    text = rows[name]
     unreadable = ibis.literal(f"unreadable time in {name!r}: ") + _shown(text)
     far = ibis.literal(f"the time in {name!r} lies outside {EARLIEST} to {LATEST}: ")
     inside = (time >= ibis.timestamp(EARLIEST)) & (time < ibis.timestamp(LATEST))
@@ -167,11 +174,11 @@ def _time_problems(rows: ir.Table, column: TimeColumn, time: ir.TimestampValue) 
 
 
 def _currency_problem(rows: ir.Table, event: EventRule, column: str) -> _Problem:
-    text = _filled(rows[column])
+    text = rows[column]
     wrong = text.notnull() & currency_of(rows, event).isnull()
     if event.value is not None and event.value.minor_units:
         # Nobody can tell what a cent is a hundredth of.
-        wrong = wrong | (text.isnull() & _filled(rows[event.value.column]).notnull())
+        wrong = wrong | (text.isnull() & rows[event.value.column].notnull())
     return (
         f"currency {column}",
         wrong,
@@ -179,14 +186,10 @@ def _currency_problem(rows: ir.Table, event: EventRule, column: str) -> _Problem
     )
 
 
-def _filled(text: ir.StringValue) -> ir.StringValue:
-    return text.strip().nullif("")
-
-
 def _number_problem(
     rows: ir.Table, column: str, scale: str | None, decimal: str | None
 ) -> _Problem:
-    text = rows[column].strip().nullif("")
+    text = rows[column]
     number = as_number(rows[column], decimal)
     wrong, meant = number.isnull(), "no number"
     if scale is not None:

@@ -24,7 +24,7 @@ def currency_of(rows: ir.Table, rule: EventRule) -> ir.StringValue:
     Examples
     --------
     >>> rule = EventRule(touchpoint="paid", time="at", value="sum", currency={"column": "money"})
-    >>> currency_of(ibis.memtable({"money": [" eur", "euro"]}), rule).to_pandas().tolist()
+    >>> currency_of(ibis.memtable({"money": ["eur", "euro"]}), rule).to_pandas().tolist()
     ['EUR', None]
     """
     text = described(rows, rule.currency).upper()

@@ -175,7 +175,7 @@ def _measures(rows: ir.Table, item: StagedSource) -> list[_Look]:
         (
             f"{measure.column} is filled",
             applies(rows, rule),
-            rows[measure.column].strip().nullif("").isnull(),
+            rows[measure.column].isnull(),
             note,
         )
         for rule in item.rule.events
@@ -231,9 +231,7 @@ def _order(check: Check, config: Sources, staged: Mapping[str, StagedSource]) ->
     refers = later.rule.customer.of == other_name
     rows = later.rows.mutate(
         cx_later=end,
-        cx_link=later.rows[str(later.rule.customer.column)].strip()
-        if refers
-        else later.rows.cx_customer,
+        cx_link=later.rows[str(later.rule.customer.column)] if refers else later.rows.cx_customer,
     )
     link = earlier.rows.cx_record if refers else earlier.rows.cx_customer
     bounds = earlier.rows.mutate(cx_link=link, cx_earlier=start)
@@ -281,7 +279,9 @@ def _time_of(item: StagedSource, column: str, config: Sources) -> ir.TimestampVa
     if rows is None or column not in item.columns:
         raise unknown_name("column", column, item.columns, f"in {item.name}")
     rules = {rule.time.column: rule.time for rule in item.rule.events}
-    return parse_time(rows[column], rules.get(column, TimeColumn(column=column)), config.timezone)
+    return parse_time(
+        rows[column].strip(), rules.get(column, TimeColumn(column=column)), config.timezone
+    )
 
 
 def _count(table: ir.Table) -> int:

@@ -104,7 +104,7 @@ def _with_late_owner(name: str, staged: Mapping[str, StagedSource]) -> ir.Table 
         return None
     late = owners.filter(owners.cx_known_at.notnull())
     late = late.select("cx_before", "cx_known_at", cx_key="cx_record")
-    rows = item.rows.mutate(cx_key=item.rows[str(item.rule.customer.column)].strip())
+    rows = item.rows.mutate(cx_key=item.rows[str(item.rule.customer.column)])
     return rows.inner_join(late, "cx_key")
 
 
@@ -114,7 +114,7 @@ def _first_times(name: str, staged: Mapping[str, StagedSource]) -> ir.Table | No
     for other, item in staged.items():
         if item.rule.customer.of != name or item.rows is None:
             continue
-        rows, key = item.rows, item.rows[str(item.rule.customer.column)].strip()
+        rows, key = item.rows, item.rows[str(item.rule.customer.column)]
         told.append(_own_times(item, rows.mutate(cx_record=key)))
         deeper = _first_times(other, staged) if _is_referred_to(other, staged) else None
         if deeper is not None:

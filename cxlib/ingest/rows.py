@@ -14,7 +14,9 @@ from cxlib.ingest.rules import meets
 if TYPE_CHECKING:
     from cxlib.ingest.sources import StagedSource
 
-__all__ = ["borrow_columns", "fill_columns", "left_out", "name_columns"]
+__all__ = ["borrow_columns", "fill_columns", "left_out", "name_columns", "trim_columns"]
+
+_SPACED = r"^[\t-\r ]|[\t-\r ]$"
 
 
 def name_columns(table: ir.Table, rule: Source) -> ir.Table:
@@ -51,6 +53,27 @@ def fill_columns(rows: ir.Table, rule: Source) -> ir.Table:
     return rows.mutate(**dict.fromkeys(lacking, ibis.null("string"))) if lacking else rows
 
 
+def trim_columns(rows: ir.Table, rule: Source) -> ir.Table:
+    """Rows in which what the rules read has no spaces around it, and is null where nothing is left.
+
+    Examples
+    --------
+    >>> from cxlib.ingest.config import CustomerKey
+    >>> rule = Source(file="a.csv", customer=CustomerKey(key="a"))
+    >>> trim_columns(ibis.memtable({"a": [" 1", " "], "b": [" 2", ""]}), rule).to_pandas()
+          a   b
+    0     1   2
+    1  None
+    """
+    read = sorted(rule.columns_read().intersection(rows.columns))
+    return rows.mutate(**{name: _trimmed(rows[name]) for name in read}) if read else rows
+
+
+def _trimmed(text: ir.StringValue) -> ir.StringValue:
+    # To look first takes a third of the time: few fields have spaces around them.
+    return ibis.ifelse(text.re_search(_SPACED), text.strip(), text).nullif("")
+
+
 def borrow_columns(rows: ir.Table, rule: Source, staged: Mapping[str, StagedSource]) -> ir.Table:
     """Rows with the columns of the rows in other sources that they name; as many rows.
 
@@ -80,14 +103,14 @@ def borrow_columns(rows: ir.Table, rule: Source, staged: Mapping[str, StagedSour
         register = staged[item.source].rows
         known = {} if register is None else {name.casefold(): name for name in register.columns}
         theirs = {new: known.get(old.casefold()) for new, old in item.columns.items()}
-        key = rows[item.by].strip()
+        key = rows[item.by]
         rows = rows.drop(*(name for name in item.columns if name in rows.columns))
         if register is None:
             rows = rows.mutate(**dict.fromkeys(theirs, ibis.null("string")))
             continue
         lent = register.select(
             cx_key=register.cx_record,
-            **{n: register[o] if o else ibis.null("string") for n, o in theirs.items()},
+            **{n: _trimmed(register[o]) if o else ibis.null("string") for n, o in theirs.items()},
         )
         rows = rows.mutate(cx_key=key).left_join(lent, "cx_key").drop("cx_key", "cx_key_right")
     return rows
@@ -108,6 +131,6 @@ def left_out(rows: ir.Table, rule: Source) -> tuple[ir.BooleanValue, ir.StringVa
     said: ir.StringValue = ibis.null("string")
     for column, values in rule.leave_out.items():
         met = meets(rows, {column: values})
-        text = ibis.literal(f"left out: {column!r} is '") + rows[column].strip() + "'"
+        text = ibis.literal(f"left out: {column!r} is '") + rows[column] + "'"
         out, said = out | met, ibis.coalesce(said, ibis.ifelse(met, text, ibis.null("string")))
     return out, said

@@ -18,6 +18,8 @@ _ISO = (
     r" ?(Z|UTC|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?)$"
 )
 """Groups: a date, or a date with a time of day, and its offset."""
+_PLAIN = r"^\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?)?$"
+"""The usual ones among them that have no offset: to look for groups takes longer."""
 
 
 def described(rows: ir.Table, rule: str | FieldColumn | None) -> ir.StringValue:
@@ -34,7 +36,7 @@ def described(rows: ir.Table, rule: str | FieldColumn | None) -> ir.StringValue:
         return ibis.null("string")
     if isinstance(rule, str):
         return ibis.literal(rule)
-    text = rows[rule.column].strip().nullif("")
+    text = rows[rule.column]
     if not rule.map:
         return text
     other = text if rule.other == "keep" else ibis.null("string")
@@ -52,7 +54,7 @@ def meets(rows: ir.Table, conditions: Mapping[str, Iterable[str]]) -> ir.Boolean
     """
     met: ir.BooleanValue = ibis.literal(True)
     for column, values in conditions.items():
-        met = met & rows[column].strip().isin(list(values)).fill_null(False)
+        met = met & rows[column].isin(list(values)).fill_null(False)
     return met
 
 
@@ -85,7 +87,7 @@ def as_number(text: ir.StringValue, decimal: str | None = None) -> ir.FloatingVa
     Parameters
     ----------
     text
-        The number as text.
+        The number as text, without spaces around it.
     decimal
         Its declared decimal sign, ``","`` or ``"."``: thousands may then be parted by the other
         one, an apostrophe or a space. None: a point, and thousands are not parted.
@@ -95,10 +97,9 @@ def as_number(text: ir.StringValue, decimal: str | None = None) -> ir.FloatingVa
     >>> rows = ibis.memtable({"text": ["1.234,50", "-1 000", "7", "1,2,3"]})
     >>> as_number(rows.text, ",").to_pandas().tolist()
     [1234.5, -1000.0, 7.0, nan]
-    >>> as_number(ibis.memtable({"text": ["12.50", " 3 ", "n/a", "inf"]}).text).to_pandas().tolist()
+    >>> as_number(ibis.memtable({"text": ["12.50", "3", "n/a", "inf"]}).text).to_pandas().tolist()
     [12.5, 3.0, nan, nan]
     """
-    text = text.strip()
     if decimal is not None:
         fits = text.re_search(_NUMBERS[decimal])
         plain = text.re_replace(r"[^0-9+\-" + decimal + "]", "").replace(",", ".")
@@ -133,13 +134,14 @@ def parse_time(text: ir.StringValue, rule: TimeColumn, zone: str) -> ir.Timestam
     >>> times.dt.strftime("%H:%M").tolist()
     ['10:00', '12:00', '17:00', nan]
     """
-    text = text.strip()
     zone = rule.zone or zone
     if rule.format is not None:
         return parse_with_format(text, rule.format, zone, fold=rule.fold)
     # An engine's own cast would take more, and a zone's name in one row may change its next rows.
-    local = (text.re_extract(_ISO, 1) + text.re_extract(_ISO, 2)).try_cast("timestamp")
-    offset = text.re_extract(_ISO, 3)
+    plain = text.re_search(_PLAIN)
+    found = text.re_extract(_ISO, 1) + text.re_extract(_ISO, 2)
+    local = ibis.ifelse(plain, text, found).try_cast("timestamp")
+    offset = ibis.ifelse(plain, "", text.re_extract(_ISO, 3))
     minutes = _offset_minutes(offset).as_interval("m")
     return ibis.ifelse(offset == "", local_to_utc(local, zone, fold=rule.fold), local - minutes)
 

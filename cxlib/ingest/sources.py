@@ -22,7 +22,7 @@ from cxlib.ingest.config import Source, Sources
 from cxlib.ingest.inputs import Input
 from cxlib.ingest.judging import judge
 from cxlib.ingest.linking.fields import identity_fields, tells_who
-from cxlib.ingest.rows import borrow_columns, fill_columns, name_columns
+from cxlib.ingest.rows import borrow_columns, fill_columns, name_columns, trim_columns
 from cxlib.ingest.staging import KeptFile, StagedFiles, with_personal
 
 if TYPE_CHECKING:
@@ -185,7 +185,8 @@ def _open_input(
         return None, KeptFile(item.file, counts, None, rejects)
     columns = [column for column in table.columns if not column.startswith("cx_")]
     rule = config.sources[item.source]
-    table = _keep_texts(fill_columns(table, rule), config, rule)
+    table = trim_columns(fill_columns(table, rule), rule)
+    table = _keep_texts(table, config, rule)
     table = _keep_fields(table, item.source, rule)
     table = _hide_personal(table, config, rule, kept.key)
     return table, KeptFile(item.file, counts, columns, rejects)
@@ -212,7 +213,7 @@ def _judge_files(
         columns.setdefault(column.casefold(), column)
     rows = reduce(ir.Table.union, [_with_columns(t, columns) for t in tables.values()])
     if before is not None and rule.id is not None:
-        ids = rows.select(cx_record=rows[rule.id].strip().nullif("")).distinct()
+        ids = rows.select(cx_record=rows[rule.id]).distinct()
         rows = rows.union(_with_columns(before.semi_join(ids, "cx_record"), columns))
     rows = borrow_columns(fill_columns(rows, rule), rule, staged)
     rows = _with_party(rows, name, rule, staged).mutate(cx_source=ibis.literal(name))
@@ -344,7 +345,7 @@ def _keep_texts(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
         for number, event in enumerate(rule.events)
         if event.text is not None and event.text.casefold() in personal
     }
-    return rows.mutate(**texts)
+    return rows.mutate(**texts) if texts else rows
 
 
 def _keep_fields(rows: ir.Table, name: str, rule: Source) -> ir.Table:
@@ -354,7 +355,7 @@ def _keep_fields(rows: ir.Table, name: str, rule: Source) -> ir.Table:
     fields = identity_fields(rows, rule.identity)
     # A key of its own kind, such as a customer number, tells as much as the fields.
     own = rule.customer.key not in {None, *rule.identity.columns_used()}
-    key = rows[str(rule.customer.key)].strip().nullif("") if own else ibis.null("string")
+    key = rows[str(rule.customer.key)] if own else ibis.null("string")
     said = ibis.literal("\x1f").join([text.fill_null("") for text in (*fields.values(), key)])
     party = ibis.literal("r_") + (ibis.literal(f"{name}\x1f") + said).hexdigest("sha256")[:24]
     told = tells_who(fields) | key.notnull()
@@ -385,11 +386,11 @@ def _with_party(
     number = (
         rows.cx_file.cast("string").lpad(4, "0") + "-" + rows.cx_row.cast("string").lpad(9, "0")
     )
-    rows = rows.mutate(cx_record=rows[rule.id].strip().nullif("") if rule.id else number)
+    rows = rows.mutate(cx_record=rows[rule.id] if rule.id else number)
     if rule.identity is not None:
         return rows.mutate(cx_party=rows.cx_id_party)
     who = rule.customer
-    named = rows.mutate(cx_key=rows[str(who.key or who.column)].strip().nullif(""))
+    named = rows.mutate(cx_key=rows[str(who.key or who.column)])
     if who.key is not None:
         named = named.mutate(cx_party=named.cx_key)
     elif (register := staged[str(who.of)].rows) is None:
@@ -401,7 +402,7 @@ def _with_party(
         own = ibis.literal(f"{who.of}:") + named.cx_key
         named = named.mutate(cx_party=ibis.coalesce(named.cx_party, own))
     if who.otherwise is not None:
-        other = ibis.literal(f"{name}:") + named[who.otherwise].strip().nullif("")
+        other = ibis.literal(f"{name}:") + named[who.otherwise]
         alone = ibis.ifelse(named.cx_key.isnull(), other, ibis.null("string"))
         named = named.mutate(cx_party=ibis.coalesce(named.cx_party, alone))
     return named.drop("cx_key")

@@ -126,3 +126,18 @@ def test_pointing_to_the_current_snapshot_writes_nothing(tmp_path):
     point_to(tmp_path, "one")
     after = (tmp_path / "store" / "CURRENT").stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
+def test_a_build_takes_as_much_memory_as_it_is_told(tmp_path, monkeypatch):
+    def limit(told):
+        monkeypatch.setenv("CXLIB_MEMORY", told)
+        with write_snapshot(tmp_path, f"s{told}", {}) as con:
+            con.create_table("numbers", ibis.memtable({"n": [1]}))
+            return con.raw_sql("SELECT current_setting('memory_limit')").fetchone()[0]
+
+    assert limit("2GiB") == "2.0 GiB"
+    free = ibis.duckdb.connect().raw_sql("SELECT current_setting('memory_limit')").fetchone()[0]
+    amount, unit = free.split()
+    assert limit("") == f"{float(amount) * 0.6:.1f} {unit}"
+    with pytest.raises(CxError, match="CXLIB_MEMORY is 'a lot', which is no amount of memory"):
+        limit("a lot")

@@ -58,7 +58,7 @@ def _of_source(item: StagedSource, place: int) -> ir.Table:
         own = rule.customer.key
         told = rule.identity.columns_used()
         name = own or rule.identity.email
-        shared = nothing if name is None else rows[name].strip().nullif("")
+        shared = nothing if name is None else rows[name]
         if name == rule.identity.email:
             # The address of an office is nobody's key.
             shared = ibis.ifelse(fields["email"].isnull(), nothing, shared)
