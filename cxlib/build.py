@@ -363,12 +363,15 @@ def _write_events(
             "no export can be read, so there is nothing to store; " + why_unusable(staged)
         )
     raw = reduce(ir.Table.union, tables)
-    if before is None:
+    if before is None and any(rule.text is not None for rule in rules):
         raw = con.create_table("cx_raw", raw, temp=True)
     scored, findings = add_text_sentiment(
         con, raw, scorer=text_scorer, calibrate=config.text.calibrate, known=kept.texts()
     )
-    findings += currency_findings(raw)
+    if before is None:
+        scored = con.create_table("cx_events", scored, temp=True)
+        con.drop_table("cx_raw", force=True)
+    findings += currency_findings(scored)
     prints = con.create_table("cx_new_prints", prints_of(scored), temp=True)
     latest = prints.last_at.max().to_pyarrow().as_py()
     if latest is None:

@@ -219,7 +219,8 @@ def write_log(
     writer
         The connection and the rules.
     events
-        Events of all sources, before they are prepared.
+        Events of all sources, before they are prepared; the temporary table ``cx_events`` where
+        nothing was there before.
     prints
         What ``prints_of`` gives for them.
     before
@@ -233,8 +234,8 @@ def write_log(
             of = int(con.table("events").count().to_pyarrow().as_py())
             share = float(before["appended_share"]) + appended / max(of, 1)
             return {"built": "incremental", "prepared_again": appended, "appended_share": share}
-    whole = con.create_table("cx_events", events, temp=True)
-    writer.write(whole, prints)
+        events = con.create_table("cx_events", events, temp=True)
+    writer.write(events, prints)
     con.drop_table("cx_events")
     return {"built": "full", "appended_share": 0.0}
 

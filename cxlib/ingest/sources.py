@@ -155,6 +155,8 @@ def stage_source(
         left_out = _judge_files(con, config, name, tables, before, staged, kept, places)
         for number, n in left_out.items():
             files[number] = kept.keep(places[number], files[number].without(name, n))
+        for number in tables:
+            con.drop_table(f"{name}_{number}", force=True)
     judged = kept.read(con, f"{name}_judged", with_rows)
     lost = [row for found in files for row in found.rejects]
     rejects = ibis.memtable(pa.Table.from_pylist(lost, schema=_REJECTS.to_pyarrow()))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from cxlib.journeys.frames import journeys_from_frame
 from cxlib.journeys.log import Journeys
+from cxlib.journeys.prepare import journey_table
 from cxlib.journeys.verbs import materialize
 
 DAY_ONE = datetime(2024, 1, 1)
@@ -29,7 +32,9 @@ few_examples = settings(
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
-_TABLES = count()
+_TABLES = count(1)
+_SQL: dict[tuple[Any, ...], tuple[str, str, Journeys]] = {}
+"""SQL that Ibis wrote for logs of the same columns: to write it takes longer than the query."""
 
 
 def rows_of(paths: dict[str, str], **columns: Any) -> list[dict[str, Any]]:
@@ -69,10 +74,31 @@ def log_of(
     empty = [name for name in frame if frame[name].isna().all()]
     # An engine cannot hold a column without a type.
     frame = frame.astype(dict.fromkeys(empty, "string"))
-    table = con.create_table(f"events_{next(_TABLES)}", frame)
-    log = journeys_from_frame(table, observed_until=observed_until, closes_after=closes_after)
-    # Otherwise the events would be prepared again for each query.
-    return materialize(log)
+    name = f"events_{next(_TABLES)}"
+    table = con.create_table(name, frame)
+    log = partial(
+        journeys_from_frame, table, observed_until=observed_until, closes_after=closes_after
+    )
+    if con.name != "duckdb":
+        # Otherwise the events would be prepared again for each query.
+        return materialize(log())
+    key = (table.schema(), observed_until, closes_after)
+    if key not in _SQL:
+        lazy = log()
+        prepared = con.create_table(f"{name}_prepared", lazy.events)
+        queries = (con.compile(lazy.events), con.compile(journey_table(prepared)))
+        _SQL[key] = (*(query.replace(name, "events_0") for query in queries), lazy)
+        con.drop_table(f"{name}_prepared")
+    return _held(con, name, *_SQL[key])
+
+
+def _held(con, name: str, events: str, journeys: str, like: Journeys) -> Journeys:
+    """Log that an engine has written by the SQL of another one with the same columns."""
+    tables = {"events": f"{name}_prepared", "journeys": f"{name}_journeys"}
+    for (part, table), query in zip(tables.items(), (events, journeys), strict=True):
+        con.raw_sql(f"CREATE TABLE {table} AS {query.replace('events_0', name)}")
+        tables[part] = con.table(table)
+    return replace(like, **tables)
 
 
 def events_of(log: Journeys, *columns: str) -> list[tuple[Any, ...]]:
