@@ -14,14 +14,16 @@ from cxlib.ingest.rows import left_out
 from cxlib.ingest.rules import applies, as_number, described, parse_time
 from cxlib.ingest.sentiment import SCALES
 
-__all__ = ["judge"]
+__all__ = ["judge", "repeated_ids"]
 
 EARLIEST, LATEST = "1900-01-01", "2100-01-01"
 """Times outside these years are taken for mistakes."""
 _MOST_ROWS = 2**40
 
 
-def judge(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
+def judge(
+    rows: ir.Table, config: Sources, rule: Source, repeated: ir.Table | None = None
+) -> ir.Table:
     """Rows with their times, and why one cannot be used.
 
     Parameters
@@ -33,6 +35,8 @@ def judge(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
         The workspace's description.
     rule
         That of the source.
+    repeated
+        What ``repeated_ids`` gives for all rows of the source; None where its rows have no id.
 
     Returns
     -------
@@ -55,9 +59,12 @@ def judge(rows: ir.Table, config: Sources, rule: Source) -> ir.Table:
         },
     )
     names = rows.columns
-    rows = rows if rule.id is None else _with_first_place(rows)
+    if repeated is not None:
+        rows = rows.left_join(repeated, ["cx_record", "cx_left_out"])
     problems: dict[str, tuple[ir.BooleanValue, ir.StringValue]] = {}
-    found = [*_customer_problems(rows, rule), *_id_problems(rows, rule)]
+    found = _customer_problems(rows, rule)
+    if repeated is not None:
+        found += _id_problems(rows, str(rule.id))
     for name, column in times.items():
         if name == "cx_since" or name.startswith("cx_from_"):
             found += _time_problems(rows, column, rows[name])
@@ -108,29 +115,50 @@ def _place(rows: ir.Table) -> ir.IntegerValue:
     return rows.cx_file * _MOST_ROWS + rows.cx_row
 
 
-def _with_first_place(rows: ir.Table) -> ir.Table:
-    """Rows with ``cx_first``, where their id stood first; null for an id that stands once.
+def repeated_ids(rows: ir.Table, rule: Source) -> ir.Table:
+    """Ids that stand in more than one row, among the rows to use or among those to leave out.
 
-    Few ids are repeated: to find these and join them takes a third of the time of a window.
+    Parameters
+    ----------
+    rows
+        All rows of a source, with ``cx_record``, ``cx_file`` and ``cx_row``.
+    rule
+        Its description.
+
+    Returns
+    -------
+    ibis.expr.types.Table
+        ``cx_record``, ``cx_left_out`` and ``cx_first``, where the id stood first. There are few: to
+        join them takes a third of the time of a window over all rows.
+
+    Examples
+    --------
+    >>> from cxlib.ingest.config import CustomerKey
+    >>> rule = Source(file="a.csv", id="n", customer=CustomerKey(key="a"))
+    >>> rows = {"cx_record": ["1", "2", "1"], "cx_file": [0, 0, 0], "cx_row": [1, 2, 3]}
+    >>> repeated_ids(ibis.memtable(rows), rule).to_pandas()
+      cx_record  cx_left_out  cx_first
+    0         1        False         1
     """
-    key, place = ["cx_record", "cx_left_out"], _place(rows)
-    every = rows.group_by(key).aggregate(cx_first=place.min(), cx_last=place.max())
-    repeated = every.filter(every.cx_record.notnull(), every.cx_first < every.cx_last)
-    return rows.left_join(repeated.drop("cx_last"), key)
+    out, _ = left_out(rows, rule)
+    narrow = rows.select("cx_record", cx_left_out=out, cx_place=_place(rows))
+    every = narrow.filter(narrow.cx_record.notnull()).group_by("cx_record", "cx_left_out")
+    placed = every.aggregate(
+        cx_first=lambda of: of.cx_place.min(), cx_last=lambda of: of.cx_place.max()
+    )
+    return placed.filter(placed.cx_first < placed.cx_last).drop("cx_last")
 
 
-def _id_problems(rows: ir.Table, rule: Source) -> list[_Problem]:
-    if rule.id is None:
-        return []
+def _id_problems(rows: ir.Table, column: str) -> list[_Problem]:
     repeated = (_place(rows) > rows.cx_first).fill_null(False)
     first = rows.cx_first % _MOST_ROWS
     said = (
-        ibis.literal(f"the {rule.id} ")
+        ibis.literal(f"the {column} ")
         + _shown(rows.cx_record)
         + " stood before, in row "
         + first.cast("string")
     )
-    empty = ibis.literal(f"no id: the column {rule.id!r} is empty")
+    empty = ibis.literal(f"no id: the column {column!r} is empty")
     return [("no id", rows.cx_record.isnull(), empty), ("repeated id", repeated, said)]
 
 

@@ -20,7 +20,7 @@ from cxlib.errors import CxError
 from cxlib.ingest.changes import renaming
 from cxlib.ingest.config import Source, Sources
 from cxlib.ingest.inputs import Input
-from cxlib.ingest.judging import judge
+from cxlib.ingest.judging import judge, repeated_ids
 from cxlib.ingest.linking.fields import identity_fields, tells_who
 from cxlib.ingest.rows import borrow_columns, fill_columns, name_columns, trim_columns
 from cxlib.ingest.staging import KeptFile, StagedFiles, with_personal
@@ -227,19 +227,20 @@ def _judge_files(
         found = rows.filter(theirs).group_by("cx_file").aggregate(n=lambda t: t.count())
         left_out = {int(n): int(m) for n, m in found.to_pandas().itertuples(index=False)}
         rows = rows.filter(~theirs)
+    repeated = None
     if rule.id is not None:
-        # Ids are counted on the narrow rows: a shared part of one query would be held whole.
         rows = create_temporary_view(con, f"{name}_unjudged", rows)
-    judgement = judge(rows, config, rule)
+        repeated = con.create_table(f"{name}_repeated", repeated_ids(rows, rule), temp=True)
+    judged = judge(rows, config, rule, repeated)
     if list(tables) == [0]:
-        kept.write(con, places[0], judgement)
+        kept.write(con, places[0], judged)
         return left_out
-    judged = con.create_table(f"{name}_judging", judgement, temp=True)
+    # Each file is judged while it is written, so that no two are held at a time.
+    judged = create_temporary_view(con, f"{name}_judging", judged)
     for number, table in tables.items():
         own = {column.casefold() for column in table.columns}
         foreign = [columns[column] for column in columns if column not in own]
         kept.write(con, places[number], judged.filter(judged.cx_file == number).drop(*foreign))
-    con.drop_table(f"{name}_judging")
     return left_out
 
 
