@@ -3,12 +3,15 @@
 import gc
 import os
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
+
+from tests.sql import remembered_sql
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -18,6 +21,13 @@ def key_of_pseudonyms():
     """One key for all workspaces of the tests, so that equal exports give equal stores."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CXLIB_KEY", "a key for tests that is no secret")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sql_of_ibis(request: pytest.FixtureRequest):
+    """Ibis writes the SQL of equal expressions once, unless ``--all-sql`` says otherwise."""
+    with nullcontext() if request.config.getoption("--all-sql") else remembered_sql():
         yield
 
 
@@ -42,6 +52,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=["duckdb", "spark"],
         default="duckdb",
         help="engine of the fixture con; on spark only the tests that use it run",
+    )
+
+    parser.addoption(
+        "--all-sql",
+        action="store_true",
+        help="let Ibis write the SQL of each query, also where it wrote the same before",
     )
 
 

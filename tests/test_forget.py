@@ -1,5 +1,6 @@
 """A forgotten person is in no table, no byte and no later build of a store."""
 
+import shutil
 import stat
 
 import pyarrow.parquet as pq
@@ -39,15 +40,21 @@ FILES = {
 MARKS = (ADA, "A-17", "O-1001", "difference-engine", "soon-by-ada")
 
 
-@pytest.fixture
-def shop(tmp_path):
-    """Two snapshots of a shop of two customers."""
-    workspace = write(tmp_path, FILES, SOURCES)
+@pytest.fixture(scope="module")
+def built_shop(tmp_path_factory):
+    """Two snapshots of a shop of two customers, not to be changed."""
+    workspace = write(tmp_path_factory.mktemp("shop"), FILES, SOURCES)
     build_store(workspace)
     orders = FILES["orders.csv"] + "O-1005,A-18,2024-02-05\n"
     (workspace / "exports" / "orders.csv").write_text(orders)
     build_store(workspace)
     return workspace
+
+
+@pytest.fixture
+def shop(built_shop, tmp_path):
+    """Those two snapshots, to be changed."""
+    return shutil.copytree(built_shop, tmp_path / "shop")
 
 
 def marks_in_files(workspace):

@@ -10,12 +10,13 @@ from tests.ingest.workspaces import build
 HEAD = "order_id,account,at,amount\n"
 
 
-@pytest.fixture
-def pair(tmp_path):
-    first = build(tmp_path, {"orders.csv": HEAD + "1,a,2024-01-01,5\n2,b,2024-01-02,7\n"})
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pair")
+    first = build(folder, {"orders.csv": HEAD + "1,a,2024-01-01,5\n2,b,2024-01-02,7\n"})
     # Order 1 is corrected, order 2 is gone, order 3 is new, and order x cannot be read.
     files = {"orders.csv": HEAD + "1,a,2024-01-01,6\n3,c,2024-01-03,7\nx,c,soon,7\n"}
-    return first.snapshot, build(tmp_path, files).snapshot
+    return first.snapshot, build(folder, files).snapshot
 
 
 def test_rows_are_added_removed_and_changed(pair):

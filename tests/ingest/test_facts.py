@@ -44,20 +44,25 @@ FILES = {
 }
 
 
-def conflicts(folder, sources=SOURCES):
-    frame = build(folder, FILES, sources).snapshot.table("conflicts").to_pandas()
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("facts"), FILES, SOURCES).snapshot
+
+
+def conflicts(store):
+    frame = store.table("conflicts").to_pandas()
     columns = ["customer_id", "attribute", "chosen", "values", "sources", "rule"]
     return [(*row[:3], list(row[3]), list(row[4]), row[5]) for row in frame[columns].values]
 
 
-def attributes(folder, sources=SOURCES):
-    frame = build(folder, FILES, sources).snapshot.table("customers").to_pandas()
+def attributes(store):
+    frame = store.table("customers").to_pandas()
     frame = frame.set_index("customer_id")[["plan", "city", "born"]]
     return frame.astype(object).where(frame.notna(), None).T.to_dict("list")
 
 
-def test_every_value_is_a_fact_with_its_time_and_its_record(tmp_path):
-    facts = build(tmp_path, FILES, SOURCES).snapshot.table("facts").to_pandas()
+def test_every_value_is_a_fact_with_its_time_and_its_record(store):
+    facts = store.table("facts").to_pandas()
     facts["day"] = facts["valid_from"].dt.strftime("%d.%m.").fillna("-")
     columns = ["customer_id", "attribute", "value", "day", "source", "record_id"]
     own = facts[facts["customer_id"] == "a"][columns].values.tolist()
@@ -71,14 +76,14 @@ def test_every_value_is_a_fact_with_its_time_and_its_record(tmp_path):
     ]
 
 
-def test_the_most_trusted_source_is_the_first_one_unless_another_order_is_given(tmp_path):
-    assert attributes(tmp_path / "first") == {
+def test_the_most_trusted_source_is_the_first_one_unless_another_order_is_given(store, tmp_path):
+    assert attributes(store) == {
         "a": ["pro", "Rome", "1990"],
         "b": ["pro", "Turin", None],
         "c": ["basic", "Bari", None],
     }
     other = SOURCES.replace("{lasting", "{trust: [moves, crm], lasting")
-    assert attributes(tmp_path / "other", other) == {
+    assert attributes(build(tmp_path, FILES, other).snapshot) == {
         "a": ["basic", "Milan", "1990"],
         "b": ["pro", "Pisa", None],
         "c": ["basic", "Bari", None],
@@ -87,7 +92,7 @@ def test_the_most_trusted_source_is_the_first_one_unless_another_order_is_given(
 
 def test_the_newest_record_counts_where_that_is_the_rule_of_the_attribute(tmp_path):
     newest = SOURCES.replace("{lasting", "{attributes: {city: newest}, lasting")
-    assert attributes(tmp_path, newest) == {
+    assert attributes(build(tmp_path, FILES, newest).snapshot) == {
         "a": ["pro", "Milan", "1990"],
         "b": ["pro", "Pisa", None],
         "c": ["basic", "Bari", None],
@@ -97,22 +102,22 @@ def test_the_newest_record_counts_where_that_is_the_rule_of_the_attribute(tmp_pa
 def test_the_most_complete_record_is_the_one_that_says_most(tmp_path):
     # C1 says three things of a, B1 two and C2 one; of b C3 says two and B2 one.
     fullest = SOURCES.replace("{lasting", "{rule: most_complete, lasting")
-    found = attributes(tmp_path, fullest)
+    found = attributes(build(tmp_path, FILES, fullest).snapshot)
     assert found["a"] == ["basic", "Rome", "1990"]
     assert found["b"] == ["pro", "Turin", None]
 
 
-def test_conflicts_say_who_says_what_and_whom_the_rule_believes(tmp_path):
+def test_conflicts_say_who_says_what_and_whom_the_rule_believes(store):
     # That Genoa came before Pisa is a history of one record, and no conflict.
-    assert conflicts(tmp_path) == [
+    assert conflicts(store) == [
         ("a", "city", "Rome", ["Rome", "Milan", "Rome"], ["billing", "crm", "crm"], "most_trusted"),
         ("a", "plan", "pro", ["pro", "basic"], ["billing", "crm"], "most_trusted"),
         ("b", "city", "Turin", ["Turin", "Pisa"], ["crm", "moves"], "most_trusted"),
     ]
 
 
-def test_quality_counts_the_customers_whose_records_differ(tmp_path):
-    quality = build(tmp_path, FILES, SOURCES).snapshot.table("quality").to_pandas()
+def test_quality_counts_the_customers_whose_records_differ(store):
+    quality = store.table("quality").to_pandas()
     found = quality.set_index("check").loc["city is the same in all records of a customer"]
     assert (found["n"], found["failing"], found["examples"]) == (3, 2, "a, b")
     assert found["source"] == "billing, crm, moves"

@@ -57,21 +57,26 @@ def who_is_who(folder, crm=CRM, orders=ORDERS, decisions=None):
     return dict(zip(known["record_id"], known["customer_id"], strict=True)), store
 
 
-def test_equal_e_mails_link_people_of_one_name_and_not_the_household(tmp_path):
-    who, store = who_is_who(tmp_path)
+@pytest.fixture(scope="module")
+def linked(tmp_path_factory):
+    return who_is_who(tmp_path_factory.mktemp("linked"))
+
+
+def test_equal_e_mails_link_people_of_one_name_and_not_the_household(linked):
+    who, store = linked
     assert who["C1"] == who["O1"]
     assert who["C2"] == who["O2"] != who["C1"]
     refused = store.table("merges").filter(lambda t: t.decision == "refused").to_pandas()
     assert "two people share the e-mail" in set(refused["rule"])
 
 
-def test_a_shared_e_mail_without_a_name_belongs_to_neither(tmp_path):
-    who, _ = who_is_who(tmp_path)
+def test_a_shared_e_mail_without_a_name_belongs_to_neither(linked):
+    who, _ = linked
     assert who["O4"] not in (who["C1"], who["C2"])
 
 
-def test_the_address_of_an_office_links_nobody(tmp_path):
-    who, _ = who_is_who(tmp_path)
+def test_the_address_of_an_office_links_nobody(linked):
+    who, _ = linked
     assert who["C3"] != who["O3"]
 
 

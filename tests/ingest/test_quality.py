@@ -41,51 +41,54 @@ FILES = {
 }
 
 
-def findings(tmp_path):
-    frame = build(tmp_path, FILES, SOURCES).snapshot.table("quality").to_pandas()
-    return frame.set_index(["check", "source"])
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("quality"), FILES, SOURCES).snapshot
 
 
-def test_repeated_ids_are_counted_with_examples(tmp_path):
-    found = findings(tmp_path).loc[("ids are unique", "accounts")]
+@pytest.fixture(scope="module")
+def findings(store):
+    return store.table("quality").to_pandas().set_index(["check", "source"])
+
+
+def test_repeated_ids_are_counted_with_examples(findings):
+    found = findings.loc[("ids are unique", "accounts")]
     assert (found["n"], found["failing"], found["examples"]) == (4, 1, "a")
 
 
-def test_times_without_a_time_of_day_are_counted(tmp_path):
-    found = findings(tmp_path).loc[("since has a time of day", "accounts")]
+def test_times_without_a_time_of_day_are_counted(findings):
+    found = findings.loc[("since has a time of day", "accounts")]
     assert (found["n"], found["failing"]) == (3, 2)
 
 
-def test_an_order_that_does_not_hold_is_counted_and_the_row_is_kept(tmp_path):
-    found = findings(tmp_path).loc[("tickets after sign-up", "tickets")]
+def test_an_order_that_does_not_hold_is_counted_and_the_row_is_kept(findings):
+    found = findings.loc[("tickets after sign-up", "tickets")]
     assert (found["n"], found["failing"]) == (3, 1)
 
 
-def test_flags_that_disagree_are_counted_by_customer(tmp_path):
-    found = findings(tmp_path).loc[("who left", "accounts, plans")]
+def test_flags_that_disagree_are_counted_by_customer(findings):
+    found = findings.loc[("who left", "accounts, plans")]
     assert (found["n"], found["failing"], found["examples"]) == (3, 2, "c, d")
     assert found["note"] == "2 customers by accounts, 2 by plans"
 
 
-def test_attributes_that_differ_between_sources_are_counted(tmp_path):
+def test_attributes_that_differ_between_sources_are_counted(findings):
     check = "plan is the same in all records of a customer"
-    found = findings(tmp_path).loc[(check, "accounts, plans")]
+    found = findings.loc[(check, "accounts, plans")]
     assert (found["n"], found["failing"], found["examples"]) == (4, 1, "a")
 
 
-def test_empty_measures_are_counted(tmp_path):
-    found = findings(tmp_path).loc[("csat is filled", "tickets")]
+def test_empty_measures_are_counted(findings):
+    found = findings.loc[("csat is filled", "tickets")]
     assert (found["n"], found["failing"]) == (3, 1)
 
 
-def test_the_first_source_that_knows_an_attribute_gives_it(tmp_path):
-    store = build(tmp_path, FILES, SOURCES).snapshot
+def test_the_first_source_that_knows_an_attribute_gives_it(store):
     plans = store.table("customers").to_pandas().set_index("customer_id")["plan"]
     assert plans.to_dict() == {"a": "basic", "b": "pro", "c": "gold", "d": "gold"}
 
 
-def test_every_record_of_a_register_has_its_identity_and_the_rule(tmp_path):
-    store = build(tmp_path, FILES, SOURCES).snapshot
+def test_every_record_of_a_register_has_its_identity_and_the_rule(store):
     frame = store.table("identities").to_pandas()
     assert sorted(frame["record_id"]) == ["a", "b", "c"]
     assert frame["rule"].unique().tolist() == ["shared key id"]

@@ -7,9 +7,10 @@ import random
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
+from heapq import heappop, heappush
 from itertools import count
 from typing import Any
+from weakref import finalize
 
 import pandas as pd
 from hypothesis import HealthCheck, settings
@@ -32,9 +33,8 @@ few_examples = settings(
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
-_TABLES = count(1)
-_SQL: dict[tuple[Any, ...], tuple[str, str, Journeys]] = {}
-"""SQL that Ibis wrote for logs of the same columns: to write it takes longer than the query."""
+_NUMBERS = count(1)
+_FREE: list[int] = []
 
 
 def rows_of(paths: dict[str, str], **columns: Any) -> list[dict[str, Any]]:
@@ -74,31 +74,33 @@ def log_of(
     empty = [name for name in frame if frame[name].isna().all()]
     # An engine cannot hold a column without a type.
     frame = frame.astype(dict.fromkeys(empty, "string"))
-    name = f"events_{next(_TABLES)}"
-    table = con.create_table(name, frame)
-    log = partial(
-        journeys_from_frame, table, observed_until=observed_until, closes_after=closes_after
-    )
+    number = heappop(_FREE) if _FREE else next(_NUMBERS)
+    raw, events, journeys = (f"{name}_{number}" for name in ("raw", "events", "journeys"))
+    if con.name == "duckdb":
+        for name in (raw, events, journeys):
+            con.raw_sql(f"DROP TABLE IF EXISTS {name}")
+    table = con.create_table(raw, frame)
+    log = journeys_from_frame(table, observed_until=observed_until, closes_after=closes_after)
     if con.name != "duckdb":
         # Otherwise the events would be prepared again for each query.
-        return materialize(log())
-    key = (table.schema(), observed_until, closes_after)
-    if key not in _SQL:
-        lazy = log()
-        prepared = con.create_table(f"{name}_prepared", lazy.events)
-        queries = (con.compile(lazy.events), con.compile(journey_table(prepared)))
-        _SQL[key] = (*(query.replace(name, "events_0") for query in queries), lazy)
-        con.drop_table(f"{name}_prepared")
-    return _held(con, name, *_SQL[key])
+        return materialize(log)
+    held = con.create_table(events, log.events)
+    log = replace(log, events=held, journeys=con.create_table(journeys, journey_table(held)))
+    _free_when_gone(number, log)
+    return log
 
 
-def _held(con, name: str, events: str, journeys: str, like: Journeys) -> Journeys:
-    """Log that an engine has written by the SQL of another one with the same columns."""
-    tables = {"events": f"{name}_prepared", "journeys": f"{name}_journeys"}
-    for (part, table), query in zip(tables.items(), (events, journeys), strict=True):
-        con.raw_sql(f"CREATE TABLE {table} AS {query.replace('events_0', name)}")
-        tables[part] = con.table(table)
-    return replace(like, **tables)
+def _free_when_gone(number: int, log: Journeys) -> None:
+    """Give the number of a log to another one, once no expression refers to its tables."""
+    alive = {"events", "journeys"}
+
+    def gone(name: str) -> None:
+        alive.discard(name)
+        if not alive:
+            heappush(_FREE, number)
+
+    for name in ("events", "journeys"):
+        finalize(getattr(log, name).op(), gone, name)
 
 
 def events_of(log: Journeys, *columns: str) -> list[tuple[Any, ...]]:
