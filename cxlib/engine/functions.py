@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import ibis
+import ibis.expr.datatypes as dt
 
 from cxlib.errors import CxError
 
@@ -25,40 +26,41 @@ __all__ = [
 ]
 
 
-# Ibis takes name and types from these; DuckDB has the functions, so the bodies never run.
-@ibis.udf.scalar.builtin(name="strip_accents")
-def _strip_accents(text: str) -> str:
-    raise NotImplementedError
+@ibis.udf.scalar.builtin(name="strip_accents", signature=((dt.string,), dt.string))
+def _strip_accents(text: ir.StringValue) -> ir.StringValue:
+    """DuckDB's own function."""
 
 
-@ibis.udf.scalar.builtin(name="jaro_winkler_similarity")
-def _jaro_winkler(left: str, right: str) -> float:
-    raise NotImplementedError
+@ibis.udf.scalar.builtin(
+    name="jaro_winkler_similarity", signature=((dt.string, dt.string), dt.float64)
+)
+def _jaro_winkler(left: ir.StringValue, right: ir.StringValue) -> ir.FloatingValue:
+    """DuckDB's own function."""
 
 
-@ibis.udf.scalar.builtin(name="damerau_levenshtein")
-def _damerau_levenshtein(left: str, right: str) -> int:
-    raise NotImplementedError
+@ibis.udf.scalar.builtin(name="damerau_levenshtein", signature=((dt.string, dt.string), dt.int64))
+def _damerau_levenshtein(left: ir.StringValue, right: ir.StringValue) -> ir.IntegerValue:
+    """DuckDB's own function."""
 
 
-@ibis.udf.scalar.builtin(name="encode")
-def _encode(text: str) -> bytes:
-    raise NotImplementedError
+@ibis.udf.scalar.builtin(name="encode", signature=((dt.string,), dt.binary))
+def _encode(text: ir.StringValue) -> ir.BinaryValue:
+    """DuckDB's own function."""
 
 
-@ibis.udf.scalar.builtin(name="unhex")
-def _unhex(text: str) -> bytes:
-    raise NotImplementedError
+@ibis.udf.scalar.builtin(name="unhex", signature=((dt.string,), dt.binary))
+def _unhex(text: ir.StringValue) -> ir.BinaryValue:
+    """DuckDB's own function."""
 
 
-@ibis.udf.scalar.builtin(name="concat")
-def _joined(left: bytes, right: bytes) -> bytes:
-    raise NotImplementedError
+@ibis.udf.scalar.builtin(name="concat", signature=((dt.binary, dt.binary), dt.binary))
+def _joined(left: ir.BinaryValue, right: ir.BinaryValue) -> ir.BinaryValue:
+    """DuckDB's own function."""
 
 
-@ibis.udf.scalar.builtin(name="sha256")
-def _sha256(content: bytes) -> str:
-    raise NotImplementedError
+@ibis.udf.scalar.builtin(name="sha256", signature=((dt.binary,), dt.string))
+def _sha256(content: ir.BinaryValue) -> ir.StringValue:
+    """DuckDB's own function."""
 
 
 def without_accents(text: ir.StringValue) -> ir.StringValue:

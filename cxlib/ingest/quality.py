@@ -271,6 +271,8 @@ def _members(member: Member, staged: Mapping[str, StagedSource]) -> ir.Table | N
     for column in member.when:
         if column not in known:
             raise unknown_name("column", column, known, f"in {member.source}")
+    # A check may read what no rule of its source reads, and nobody has trimmed.
+    rows = rows.mutate(**{column: rows[column].strip() for column in member.when})
     return rows.filter(meets(rows, member.when)).select("cx_customer").distinct()
 
 

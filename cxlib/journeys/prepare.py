@@ -198,8 +198,8 @@ def count_ahead(events: ir.Table, *, first_number: int = 1) -> ir.Table:
     Returns
     -------
     ibis.expr.types.Table
-        One row per event, and after its columns those of the contract "counted_events":
-        ``cx_customer`` and ``cx_place`` int64, ``cx_alone``, ``cx_new_to_journey`` and
+        One row per event, with the columns of the contract "counted_events" that it lacked:
+        ``cx_customer`` int64, ``cx_alone``, ``cx_new_to_journey`` and
         ``cx_new_to_customer`` boolean.
 
     Notes

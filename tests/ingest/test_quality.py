@@ -34,7 +34,7 @@ FILES = {
         "id,plan,since,left\na,basic,2024-01-10,yes please\nb,pro,2024-01-10,\na,pro,2024-02-01,\n"
         "c,,2024-01-10 08:00,yes please\n"
     ),
-    "plans.csv": "account,plan,state\na,gold,ended\nc,gold,running\nd,gold,paused\n",
+    "plans.csv": "account,plan,state\na,gold,ended\nc,gold,running\nd,gold, paused \n",
     "tickets.csv": (
         "account,at,csat\na,2024-01-09 23:59,5\na,2024-01-10 00:00,\nb,2024-02-01 10:00,3\n"
     ),

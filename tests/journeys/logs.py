@@ -35,6 +35,7 @@ few_examples = settings(
 )
 _NUMBERS = count(1)
 _FREE: list[int] = []
+"""Numbers of logs that are gone: for tables of equal names the SQL is there (tests/sql.py)."""
 
 
 def rows_of(paths: dict[str, str], **columns: Any) -> list[dict[str, Any]]:
