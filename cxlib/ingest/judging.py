@@ -130,7 +130,8 @@ def repeated_ids(rows: ir.Table, rule: Source) -> ir.Table:
     -------
     ibis.expr.types.Table
         ``cx_record``, ``cx_left_out`` and ``cx_first``, the place where the id stood first (file
-        and row in one number, as ``judge`` takes it apart). There are few: to join them takes a third of the time of a window over all rows.
+        and row in one number, as ``judge`` takes it apart). There are few: to join
+        them takes a third of the time of a window over all rows.
 
     Examples
     --------
