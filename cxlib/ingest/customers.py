@@ -46,7 +46,7 @@ def store_customers(
     """
     times = con.create_table("cx_record_times", record_times(staged), temp=True)
     records = who.identities.left_join(times, ["source", "record_id"])
-    # In the order of the exports: to sort as many records as there are rows takes as long again.
+    # In no order: to sort as many records as there are rows takes as long again.
     known = con.create_table("identities", records.drop("source_right", "record_id_right"))
     con.create_table("early_events", early_events(staged).order_by("event_id"))
     con.create_table("merges", who.merges.order_by(*who.merges.columns))

@@ -35,7 +35,7 @@ def test_a_party_that_the_table_does_not_know_is_its_own_customer():
 
 def test_records_with_a_shared_key_are_known_from_the_start(tmp_path):
     store = build(tmp_path, {"orders.csv": ORDERS_CSV}).snapshot
-    known = store.table("identities").to_pandas()
+    known = store.table("identities").order_by("record_id").to_pandas()
     assert known[["record_id", "customer_id", "rule"]].values.tolist() == [
         ["1", "a", "shared key account"],
         ["2", "b", "shared key account"],
