@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import reduce
-from importlib.metadata import version
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +15,8 @@ from tqdm.auto import tqdm
 
 import cxlib
 from cxlib.engine.locks import write_lock
+from cxlib.engine.parts import hold_in_parts
+from cxlib.engine.patch import drop_tables
 from cxlib.engine.store import (
     Snapshot,
     current_snapshot,
@@ -26,29 +25,42 @@ from cxlib.engine.store import (
     write_snapshot,
 )
 from cxlib.errors import CxError, unknown_name
-from cxlib.increments import LogWriter, can_update, prints_of, write_log
+from cxlib.increments import (
+    LOG,
+    PRINTS,
+    LogWriter,
+    can_update,
+    prints_of,
+)
 from cxlib.ingest.accounts import count_rows, store_accounts, why_unusable
 from cxlib.ingest.changes import columns_of, warn_of_changes
 from cxlib.ingest.config import Sources, load_sources
-from cxlib.ingest.customers import store_customers
+from cxlib.ingest.customers import OF_CUSTOMERS, store_customers
+from cxlib.ingest.delta import Delta, delta_of, stamps_of
 from cxlib.ingest.events import events_of
-from cxlib.ingest.forgotten import Forgotten, load_forgotten
+from cxlib.ingest.forgotten import load_forgotten
 from cxlib.ingest.identity import assign_customers, resolve_identities
 from cxlib.ingest.inputs import Input, hash_file, open_inputs
 from cxlib.ingest.keys import load_key, mark_of
 from cxlib.ingest.linking.manual import Decisions, load_decisions
 from cxlib.ingest.money import currency_findings
+from cxlib.ingest.records import note_references
 from cxlib.ingest.sentiment import add_text_sentiment
 from cxlib.ingest.sources import StagedSource, stage_source
 from cxlib.ingest.staging import StagedFiles
 from cxlib.ingest.texts import Scorer
 from cxlib.journeys.log import Journeys
 from cxlib.models.outcomes.stored import store_declared
+from cxlib.recipes import digest, recipe_of
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
 __all__ = ["BuildResult", "build_store"]
+
+
+PART_ROWS = 12_000_000
+"""How many rows of exports, once for each event rule, give events that are ordered at a time."""
 
 
 @dataclass(frozen=True)
@@ -197,11 +209,11 @@ def _build(
     current = current_snapshot(workspace)
     made_with = None if current is None else current.meta.get("key")
     key = load_key(workspace, made_with=made_with) if config.hides else None
-    recipe = _recipe(description, text_scorer, forgotten, key)
+    recipe = recipe_of(description, text_scorer, forgotten, key)
     decisions = workspace / "identities.yml"
     decided = load_decisions(decisions, config.sources)
     ruled = [hash_file(decisions)] if decisions.is_file() else []
-    snapshot_id = _digest([recipe, [item.as_meta() for item in inputs], *ruled])
+    snapshot_id = digest([recipe, [item.as_meta() for item in inputs], *ruled])
     found = find_snapshot(workspace, snapshot_id)
     if full and found is not None:
         snapshot_id, found = f"{snapshot_id}-full", None
@@ -240,50 +252,6 @@ def _to_update(workspace: Path, recipe: str) -> Snapshot | None:
     return current if current is not None and can_update(current.meta, recipe) else None
 
 
-def _recipe(
-    description: Path, text_scorer: Scorer | None, forgotten: Forgotten | None, key: str | None
-) -> str:
-    """Name of everything but the inputs that a snapshot depends on."""
-    package = Path(cxlib.__file__).parent
-    code = [
-        package / "tables.py",
-        package / "build.py",
-        package / "increments.py",
-        *sorted((package / "engine").rglob("*.py")),
-        *sorted((package / "ingest").rglob("*.py")),
-        *sorted((package / "ingest" / "presets").glob("*.yml")),
-        package / "journeys" / "prepare.py",
-        *sorted((package / "models" / "outcomes").glob("*.py")),
-    ]
-    content = {
-        "version": cxlib.__version__,
-        "engine": version("duckdb"),
-        # The version alone would call a store current that other code built.
-        "code": [hash_file(path) for path in code],
-        "sources": hash_file(description),
-        "text_scorer": _named(text_scorer),
-        "key": None if key is None else mark_of(key),
-        "forgotten": None if forgotten is None else forgotten.version,
-    }
-    return _digest(content)
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
-
-
-def _named(text_scorer: Scorer | None) -> str:
-    """What tells one scorer of texts from another: its name and, where it can be read, its code."""
-    if text_scorer is None:
-        return "vader"
-    name = f"{text_scorer.__module__}.{getattr(text_scorer, '__qualname__', type(text_scorer))}"
-    try:
-        code = inspect.getsource(text_scorer)
-    except (OSError, TypeError):
-        code = ""
-    return f"{name} {hashlib.sha256(code.encode()).hexdigest()}"
-
-
 def _fill(
     con: BaseBackend,
     config: Sources,
@@ -305,19 +273,27 @@ def _fill(
         staged = {name: staged[name] for name in config.sources}
         _check_personal(config, staged)
         bar.set_description("find who is who")
+        staged = note_references(con, staged)
         who = resolve_identities(staged, con=con, config=config, decided=decided, key=kept.key)
         staged = assign_customers(con, staged, who.customers)
         bar.update()
         bar.set_description("order events")
+        stamps = stamps_of(staged, kept, linked=who.customers is not None)
+        delta = None
+        if before is not None:
+            delta = delta_of(con, config, staged, kept, before["files"], stamps)
         begin, cut_off, findings, how = _write_events(
-            con, config, staged, text_scorer, kept, before
+            con, config, staged, text_scorer, kept, before, delta
         )
+        if how["looked_at"] is None:
+            delta = None  # anyone may have been touched
+        drop_tables(con, keep=[*LOG, *(OF_CUSTOMERS if delta is not None else ())])
         bar.update()
         silence = config.journeys.silence
         log = Journeys(con.table("events"), con.table("journeys"), cut_off, silence, begin)
         spells_of = store_declared(con, config, log)
         bar.set_description("gather customers")
-        findings += store_customers(con, config, staged, who)
+        findings += store_customers(con, config, staged, who, con.table(PRINTS), delta)
         bar.update()
         bar.set_description("check quality")
         store_accounts(con, config, staged, findings)
@@ -329,6 +305,7 @@ def _fill(
         "inputs": [item.as_meta() for item in inputs],
         "spells": spells_of,
         "columns": columns_of(staged),
+        "files": stamps,
         "counts": count_rows(con),
         "single_view": config.single_view(),
         **how,
@@ -353,6 +330,7 @@ def _write_events(
     text_scorer: Scorer | None,
     kept: StagedFiles,
     before: dict[str, Any] | None,
+    delta: Delta | None,
 ) -> tuple[datetime | None, datetime, list[dict[str, Any]], dict[str, Any]]:
     """Write the log; return its window of observation, findings on its texts, and how it was."""
     rules = [rule for source in config.sources.values() for rule in source.events]
@@ -368,12 +346,40 @@ def _write_events(
     scored, findings = add_text_sentiment(
         con, raw, scorer=text_scorer, calibrate=config.text.calibrate, known=kept.texts()
     )
-    if before is None:
-        scored = con.create_table("cx_events", scored, temp=True)
+    if before is not None:
+        begin, cut_off = _window(config, staged, scored.occurred_at.max())
+        writer = LogWriter(con, config.journeys, cut_off)
+        how = writer.update(scored, before, None if delta is None else delta.customers)
+        if how is not None:
+            return begin, cut_off, findings + currency_findings(con.table("events")), how
+    # Ids of journeys may meet where they are those of the exports (``prepare_events``).
+    together = scored.customer_id
+    if not config.journeys.numbers:
+        together = together.split("/")[0]
+    with hold_in_parts(con, scored, together, _parts_for(staged)) as parts:
         con.drop_table("cx_raw", force=True)
-    findings += currency_findings(scored)
-    prints = con.create_table("cx_new_prints", prints_of(scored), temp=True)
-    latest = prints.last_at.max().to_pyarrow().as_py()
+        prints = con.create_table("cx_new_prints", prints_of(parts), temp=True)
+        begin, cut_off = _window(config, staged, prints.last_seen_at.max())
+        how = LogWriter(con, config.journeys, cut_off).write(parts, prints)
+        con.drop_table("cx_new_prints")
+    return begin, cut_off, findings + currency_findings(con.table("events")), how
+
+
+def _parts_for(staged: Mapping[str, StagedSource]) -> int:
+    """In how many parts to order the events of these sources."""
+    rows = sum(
+        int(str(file["rows_read"])) * len(item.rule.events)
+        for item in staged.values()
+        for file in item.files
+    )
+    return max(1, ceil(rows / PART_ROWS))
+
+
+def _window(
+    config: Sources, staged: Mapping[str, StagedSource], last: ir.TimestampScalar
+) -> tuple[datetime | None, datetime]:
+    """When observation began, where that is declared, and when it ended."""
+    latest = last.to_pyarrow().as_py()
     if latest is None:
         raise CxError("no export gives a single event; " + why_unusable(staged))
     begin, declared = config.window()
@@ -388,5 +394,4 @@ def _write_events(
             f"observed_from, {begin}, is not before the end of the data, {cut_off}; "
             "set an earlier one in sources.yml"
         )
-    how = write_log(LogWriter(con, config.journeys, cut_off), scored, prints, before)
-    return begin, cut_off, findings, how
+    return begin, cut_off

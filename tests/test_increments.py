@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -10,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cxlib import build, increments
 from cxlib.build import build_store
 from cxlib.engine.store import Snapshot
+from cxlib.errors import CxError
 from cxlib.increments import can_update
 from cxlib.ingest import sources
 from tests.ingest.workspaces import write
@@ -160,6 +163,137 @@ def test_each_day_of_a_week_equals_a_full_build(shop, tmp_path):
         check_same(shop, tmp_path / "full")
     (shop / "exports" / "orders-0.csv").unlink()
     check_same(shop, tmp_path / "full")
+
+
+def test_only_customers_of_rows_that_came_or_went_are_looked_at(shop, monkeypatch):
+    looked_at = []
+    original = increments.prints_of
+
+    def spy(parts):
+        looked_at.append(sorted(parts[0].customer_id.to_list()))
+        return original(parts)
+
+    monkeypatch.setattr(increments, "prints_of", spy)
+    export(shop, "orders-2.csv", ["o50,3,ask,2024-02-19,1,Bad"])
+    build_store(shop)
+    # Customer 3 signed up, bought, asks now and gets help.
+    [theirs] = looked_at
+    assert len(set(theirs)) == 1
+    assert len(theirs) == 4
+
+
+def test_a_log_in_parts_is_the_log_as_a_whole(shop, tmp_path, monkeypatch):
+    whole = build_store(shop, full=True).snapshot
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "PART_ROWS", 10)
+        parts = build_store(
+            tmp_path / "parts", sources=shop / "sources.yml", exports=shop / "exports"
+        )
+    ours, theirs = tables(parts.snapshot), tables(whole)
+    for name, frame in theirs.items():
+        pd.testing.assert_frame_equal(ours[name], frame, obj=name)
+    assert numbers_hold(parts.snapshot)
+    last = parts.snapshot.con.table("cx_prints").cx_part.max().execute()
+    assert last > 1
+    # Customers of a part stand together, in the order of their numbers.
+    events = parts.snapshot.table("events")
+    numbers = events.order_by(events.rowid()).cx_customer.to_list()
+    assert numbers == sorted(numbers)
+    assert {path.name for path in parts.snapshot.path.iterdir()} == {"data.duckdb", "meta.json"}
+
+
+def test_a_part_holds_all_whose_journeys_share_an_id(tmp_path, monkeypatch):
+    folder = write(
+        tmp_path / "shop",
+        {
+            "visits.csv": "id,who,visit,at\n1,a,b/c,2024-01-01\n2,a/b,c,2024-01-02\n"
+            "3,d,e,2024-01-03\n"
+        },
+        """
+            name: shop
+            journeys: {closes_after: 5 days}
+            sources:
+              visits:
+                file: visits.csv
+                id: id
+                customer: {key: who}
+                journey: visit
+                events: [{touchpoint: visited, time: at}]
+        """,
+    )
+    whole = build_store(folder).snapshot
+    monkeypatch.setattr(build, "PART_ROWS", 1)
+    parts = build_store(folder, full=True).snapshot
+    ours, theirs = tables(parts), tables(whole)
+    pd.testing.assert_frame_equal(ours["journeys"], theirs["journeys"])
+    assert len(ours["journeys"]) == 3
+
+
+def test_parts_without_an_event_say_so_and_one_customer_is_one_part(shop, monkeypatch):
+    monkeypatch.setattr(build, "PART_ROWS", 1)
+    for path in (shop / "exports").iterdir():
+        path.unlink()
+    export(shop, "orders-1.csv", ["o1,1,buy,2024-02-03,5,Great"])
+    export(shop, "accounts.csv", ["1,c1@shop.example,basic,"])
+    assert build_store(shop).counts["events"] == 1
+    export(shop, "orders-1.csv", ["o1,1,buy,never,5,Great"])
+    with pytest.raises(CxError, match="no export gives a single event; most often"):
+        build_store(shop)
+
+
+def test_an_update_after_a_return_or_a_loss_equals_a_full_build(shop, tmp_path):
+    web = ["c1@shop.example,2024-02-04"]
+    first = build_store(shop).snapshot.id
+    export(shop, "web.csv", [*web, "c2@shop.example,2024-02-05"])
+    build_store(shop)
+    export(shop, "web.csv", web)
+    assert build_store(shop).snapshot.id == first
+    # The rows that the current snapshot was made of were removed when the next one was built.
+    export(shop, "web.csv", [*web, "c3@shop.example,2024-02-05"])
+    assert check_same(shop, tmp_path / "full")["looked_at"] is None
+    export(shop, "web.csv", [*web, "c4@shop.example,2024-02-05"])
+    assert check_same(shop, tmp_path / "full")["looked_at"] == 3  # 1, 3 and 4
+    for path in (shop / "store" / "staged").glob("*.parquet"):
+        os.utime(path, ns=(0, 0))  # written again, by another build of the same exports
+    export(shop, "web.csv", [*web, "c5@shop.example,2024-02-05"])
+    assert check_same(shop, tmp_path / "full")["looked_at"] is None
+    shutil.rmtree(shop / "store" / "staged")
+    export(shop, "web.csv", [*web, "c6@shop.example,2024-02-05"])
+    check_same(shop, tmp_path / "full")
+
+
+def test_rows_of_an_export_that_was_replaced_are_not_kept(shop):
+    export(shop, "orders-1.csv", ["o1,1,buy,2024-02-01,5,Lost at once"])
+    build_store(shop)
+    kept = [path.name for path in (shop / "store" / "staged").glob("*.parquet")]
+    assert len([name for name in kept if not name.startswith("texts-")]) == 3
+
+
+def test_an_export_may_have_columns_of_any_name(tmp_path):
+    files = {
+        "accounts.csv": "id,recorded_at,referred_at\n1,by phone,never\n2,by mail,ever\n",
+        "orders.csv": "id,account,at\n7,1,2024-01-05\n8,1,2024-01-03\n",
+    }
+    text = """
+        name: shop
+        journeys: {closes_after: 5 days}
+        sources:
+          accounts:
+            file: accounts.csv
+            id: id
+            customer: {key: id}
+            attributes: [recorded_at, referred_at]
+          orders:
+            file: orders.csv
+            id: id
+            customer: {column: account, of: accounts}
+            events: [{touchpoint: bought, time: at}]
+    """
+    store = build_store(write(tmp_path, files, text)).snapshot
+    facts = store.table("facts").order_by("customer_id", "attribute").to_pandas()
+    assert facts["value"].tolist() == ["by phone", "never", "by mail", "ever"]
+    known = store.table("identities").order_by("record_id").recorded_at.to_list()
+    assert known == [datetime(2024, 1, 3), None]
 
 
 def test_a_journey_ends_when_the_cut_off_moves_past_its_silence(shop):

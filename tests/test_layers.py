@@ -14,12 +14,13 @@ ORDER = (
     "journeys",
     "models",
     "increments",
+    "recipes",
     "build",
     "watch",
     "demo",
     "publish",
 )
-LOG = ("prepare", "log", "maps", "patterns", "periods")
+LOG = ("counted", "prepare", "log", "maps", "patterns", "periods")
 """Modules of journeys that the others build on; the rest meet in frames."""
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     from ibis.backends import BaseBackend
 
-__all__ = ["copy_file", "drop_tables", "replace_rows"]
+__all__ = ["copy_file", "drop_tables", "replace_rows", "stored_tables"]
 
 _CLONE = 0x40049409
 """FICLONE of Linux: a copy that shares its blocks with the original until one is written to."""

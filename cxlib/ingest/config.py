@@ -170,6 +170,11 @@ class JourneyRule(Strict):
     closes_after: Span | None = None
 
     @property
+    def numbers(self) -> bool:
+        """Whether journeys are numbered by customer; otherwise they are those of the exports."""
+        return bool(self.start or self.end) or self.split_after is not None
+
+    @property
     def silence(self) -> timedelta | None:
         """Silence after which the last journey of a customer counts as ended."""
         return self.split_after if self.closes_after is None else self.closes_after

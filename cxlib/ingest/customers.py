@@ -8,70 +8,107 @@ from typing import TYPE_CHECKING
 import ibis
 import ibis.expr.types as ir
 
+from cxlib.engine.patch import replace_rows
 from cxlib.errors import CxError
 from cxlib.ingest.config import Sources
+from cxlib.ingest.delta import Delta
 from cxlib.ingest.facts import conflicts_among, facts_of, ranked
-from cxlib.ingest.identity import Identities
+from cxlib.ingest.identity import Identities, identities_of
 from cxlib.ingest.quality import conflict_findings
-from cxlib.ingest.records import early_events, record_times
+from cxlib.ingest.records import early_events
 from cxlib.ingest.sources import StagedSource
 from cxlib.tables import CONTRACTS, check_contract
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
-__all__ = ["believed", "customer_rows", "store_customers"]
+__all__ = ["OF_CUSTOMERS", "believed", "customer_rows", "store_customers"]
+
+OF_CUSTOMERS = ("identities", "facts", "conflicts", "customers")
+"""Tables that are brought up to date in part where it is known what came and went."""
 
 
 def store_customers(
-    con: BaseBackend, config: Sources, staged: Mapping[str, StagedSource], who: Identities
+    con: BaseBackend,
+    config: Sources,
+    staged: Mapping[str, StagedSource],
+    who: Identities,
+    seen: ir.Table,
+    delta: Delta | None = None,
 ) -> list[dict[str, object]]:
     """Write who is who, what records say of them, where they differ, and what is believed.
 
     Parameters
     ----------
     con
-        The connection that the snapshot is written through; it has the table ``events``.
+        The connection that the snapshot is written through.
     config
         The workspace's description.
     staged
         Its sources by name, whose rows know their customer.
     who
         What ``resolve_identities`` gives.
+    seen
+        One row per customer with events, as ``customer_rows`` takes them.
+    delta
+        What came and went since the snapshot whose tables ``identities``, ``facts``, ``conflicts``
+        and ``customers`` are there already; None where they are to be written.
 
     Returns
     -------
     list of dict
         Findings for the ``quality`` table: attributes on which a customer's records differ.
     """
-    times = con.create_table("cx_record_times", record_times(staged), temp=True)
-    records = who.identities.left_join(times, ["source", "record_id"])
-    # In no order: to sort as many records as there are rows takes as long again.
-    known = con.create_table("identities", records.drop("source_right", "record_id_right"))
     con.create_table("early_events", early_events(staged).order_by("event_id"))
     con.create_table("merges", who.merges.order_by(*who.merges.columns))
-    told = facts_of(staged.values(), times).order_by(
-        "customer_id", "attribute", "source", "record_id"
-    )
-    facts = con.create_table("facts", told)
-    said = ranked(facts, config.survivorship, list(config.sources), config.registers)
-    differ = conflicts_among(said).order_by("customer_id", "attribute")
-    conflicts = con.create_table("conflicts", differ)
-    everyone = customer_rows(con.table("events"), known, said, config.attributes)
-    stored = con.create_table("customers", everyone.order_by("customer_id"))
-    check_contract(stored, "customers")
-    return conflict_findings(facts, conflicts, config.attributes)
+    again = staged if delta is None else delta.sources
+    named = who.identities if delta is None else identities_of(again, who.customers)
+    told = facts_of(again.values()).order_by("customer_id", "attribute", "source", "record_id")
+    # In no order: to sort as many records as there are rows takes as long again.
+    _write_records(con, "identities", named, delta)
+    _write_records(con, "facts", told, delta)
+    known, facts = con.table("identities"), con.table("facts")
+    if delta is not None:
+        seen = seen.semi_join(delta.customers, "customer_id")
+        known = known.semi_join(delta.customers, "customer_id")
+    of_them = facts if delta is None else facts.semi_join(delta.customers, "customer_id")
+    said = ranked(of_them, config.survivorship, list(config.sources), config.registers)
+    said = con.create_table("cx_said", said, temp=True)
+    _write_customers(con, "conflicts", conflicts_among(said), ["customer_id", "attribute"], delta)
+    everyone = customer_rows(seen, known, said, config.attributes)
+    _write_customers(con, "customers", everyone, ["customer_id"], delta)
+    con.drop_table("cx_said")
+    check_contract(con.table("customers"), "customers")
+    return conflict_findings(facts, con.table("conflicts"), config.attributes)
+
+
+def _write_records(con: BaseBackend, name: str, rows: ir.Table, delta: Delta | None) -> None:
+    if delta is None:
+        con.create_table(name, rows)
+    else:
+        gone = ibis.memtable({"source": sorted(delta.anew)}, schema={"source": "string"})
+        replace_rows(con, name, "source", gone, rows)
+
+
+def _write_customers(
+    con: BaseBackend, name: str, rows: ir.Table, order: list[str], delta: Delta | None
+) -> None:
+    if delta is None:
+        con.create_table(name, rows.order_by(order))
+    else:
+        replace_rows(con, name, "customer_id", delta.customers, rows.order_by(order))
 
 
 def customer_rows(
-    events: ir.Table, everyone: ir.Table, said: ir.Table, attributes: Sequence[str]
+    seen: ir.Table, everyone: ir.Table, said: ir.Table, attributes: Sequence[str]
 ) -> ir.Table:
     """Customers of all sources, with their attributes.
 
     Parameters
     ----------
-    events
-        All events: at least ``customer_id`` and ``occurred_at``.
+    seen
+        One row per customer with events: ``customer_id``, ``first_seen_at``, ``last_seen_at``,
+        ``events``, as ``prints_of`` gives them.
     everyone
         ``customer_id`` of those whom a record names, whether they have events or not.
     said
@@ -95,11 +132,12 @@ def customer_rows(
     --------
     >>> from datetime import datetime
     >>> from cxlib.ingest.facts import FACTS
-    >>> events = ibis.memtable(
-    ...     {"customer_id": ["a", "a"], "occurred_at": [datetime(2024, 1, 1), datetime(2024, 3, 1)]}
+    >>> seen = ibis.memtable(
+    ...     {"customer_id": ["a"], "first_seen_at": [datetime(2024, 1, 1)],
+    ...      "last_seen_at": [datetime(2024, 3, 1)], "events": [2]}
     ... )
     >>> said = ibis.memtable([], schema=ibis.schema({**FACTS, "cx_rank": "int64"}))
-    >>> rows = customer_rows(events, events.select("customer_id"), said, [])
+    >>> rows = customer_rows(seen, seen.select("customer_id"), said, [])
     >>> rows.select("customer_id", "events").to_pandas()
       customer_id  events
     0           a       2
@@ -107,15 +145,14 @@ def customer_rows(
     taken = [name for name in attributes if name.casefold() in CONTRACTS["customers"]]
     if taken:
         raise CxError(f"the attribute {taken[0]!r} is a column that every customer has; rename it")
-    seen = events.group_by("customer_id").aggregate(
-        first_seen_at=events.occurred_at.min(),
-        last_seen_at=events.occurred_at.max(),
-        events=events.count(),
+    named = [table.select("customer_id") for table in (everyone, said)]
+    silent = ibis.union(*named).anti_join(seen, "customer_id").distinct()
+    never = ibis.null(seen.first_seen_at.type())
+    nothing = silent.mutate(
+        first_seen_at=never, last_seen_at=never, events=ibis.literal(0, "int64")
     )
-    named = [table.select("customer_id") for table in (events, everyone, said)]
-    people = ibis.union(*named, distinct=True)
-    rows = people.left_join(seen, "customer_id").drop("customer_id_right")
-    rows = rows.mutate(events=rows.events.fill_null(0))
+    columns = ["customer_id", "first_seen_at", "last_seen_at", "events"]
+    rows = seen.select(columns).union(nothing.select(columns))
     if attributes:
         facts = believed(said, attributes)
         rows = rows.left_join(facts, "customer_id").drop("customer_id_right")

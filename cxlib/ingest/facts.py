@@ -10,6 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from cxlib.ingest.meaning import Survivorship
+from cxlib.ingest.records import recorded_rows
 from cxlib.ingest.rules import described
 from cxlib.ingest.sources import StagedSource
 
@@ -23,22 +24,20 @@ FACTS = ibis.schema(
         "valid_from": "timestamp",
         "source": "string",
         "record_id": "string",
-        "recorded_at": "timestamp",
+        "recorded_at": "timestamp(6)",
     }
 )
 """Columns of ``facts``. UTC: ``valid_from``, since when it holds, and ``recorded_at``, the earliest
 time of its record; each null where the export does not say."""
 
 
-def facts_of(staged: Iterable[StagedSource], times: ir.Table) -> ir.Table:
+def facts_of(staged: Iterable[StagedSource]) -> ir.Table:
     """What the records of all sources say of their customers.
 
     Parameters
     ----------
     staged
-        The workspace's sources.
-    times
-        What ``record_times`` gives.
+        The workspace's sources, as ``note_references`` gives them.
 
     Returns
     -------
@@ -48,20 +47,16 @@ def facts_of(staged: Iterable[StagedSource], times: ir.Table) -> ir.Table:
 
     Examples
     --------
-    >>> from cxlib.ingest.records import record_times
-    >>> facts_of([], record_times({})).count().to_pandas()
+    >>> facts_of([]).count().to_pandas()
     0
     """
     tables = [
-        _said(item.rows, item, number)
+        _said(rows, item, number)
         for item in staged
-        if item.rows is not None
+        if item.rule.attributes and (rows := recorded_rows(item)) is not None
         for number in range(len(item.rule.attributes))
     ]
-    if not tables:
-        return ibis.memtable([], schema=FACTS)
-    told = reduce(ir.Table.union, tables).left_join(times, ["source", "record_id"])
-    return told.select(*FACTS)
+    return reduce(ir.Table.union, tables) if tables else ibis.memtable([], schema=FACTS)
 
 
 def _said(rows: ir.Table, item: StagedSource, number: int) -> ir.Table:
@@ -75,6 +70,7 @@ def _said(rows: ir.Table, item: StagedSource, number: int) -> ir.Table:
         valid_from=valid_from.cast("timestamp"),
         source=ibis.literal(item.name),
         record_id=rows.cx_record,
+        recorded_at=rows.cx_recorded_at,
     )
     return told.filter(told.value.notnull())
 

@@ -15,12 +15,13 @@ from cxlib.ingest.config import Sources
 from cxlib.ingest.linking.linked import CUSTOMERS, MERGES, link_parties
 from cxlib.ingest.linking.manual import Decisions, by_hand, records_of
 from cxlib.ingest.linking.parties import list_parties
+from cxlib.ingest.records import recorded_rows
 from cxlib.ingest.sources import StagedSource
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
-__all__ = ["Identities", "assign_customers", "resolve_identities"]
+__all__ = ["Identities", "assign_customers", "identities_of", "resolve_identities"]
 
 IDENTITIES = ibis.schema(
     {
@@ -29,9 +30,10 @@ IDENTITIES = ibis.schema(
         "customer_id": "string",
         "rule": "string",
         "known_at": "timestamp(6)",
+        "recorded_at": "timestamp(6)",
     }
 )
-"""Columns of ``identities``: ``known_at`` is null where the link was known from the start."""
+"""Columns of ``identities``, as `Identities` says them."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Identities:
     identities
         One row per record of a source that names its customers: ``source``, ``record_id`` (its id
         in that source), ``customer_id``, ``rule`` (why it belongs to that customer), ``known_at``
-        (UTC; since when, null for from the start).
+        (UTC; since when, null for from the start), ``recorded_at`` (UTC; the earliest time in the
+        record or in one that refers to it, null where no time is known).
     merges
         One row per pair of records that were held against each other and decided on:
         ``left_source, left_id, right_source, right_id, decision`` (key, model, manual, flagged or
@@ -75,8 +78,9 @@ def resolve_identities(
     Parameters
     ----------
     staged
-        The workspace's sources, by name. A row's ``cx_party`` stands for what it tells of its
-        customer, or is the shared key, or that of the row in another source which it refers to.
+        The workspace's sources, by name, as ``note_references`` gives them. A row's ``cx_party``
+        stands for what it tells of its customer, or is the shared key, or that of the row in
+        another source which it refers to.
     con
         Connection that the sources are staged on.
     config
@@ -106,7 +110,7 @@ def resolve_identities(
     Examples
     --------
     >>> resolve_identities({}).identities.schema().names
-    ('source', 'record_id', 'customer_id', 'rule', 'known_at')
+    ('source', 'record_id', 'customer_id', 'rule', 'known_at', 'recorded_at')
     """
     decided = decided or Decisions()
     tells = any(item.rule.identity is not None for item in staged.values())
@@ -119,7 +123,7 @@ def resolve_identities(
         known, pairs = link_parties(parties, hands, max_size=size, key=key)
         customers = con.create_table("cx_customers", known, schema=CUSTOMERS, temp=True)
         merges = con.create_table("cx_merges", pairs, schema=MERGES, temp=True)
-    return Identities(customers, _records(staged, customers), merges)
+    return Identities(customers, identities_of(staged, customers), merges)
 
 
 def assign_customers(
@@ -165,15 +169,33 @@ def _assigned(rows: ir.Table, customers: ir.Table | None) -> ir.Table:
     return joined.mutate(cx_customer=ibis.coalesce(joined.cx_customer, joined.cx_party))
 
 
-def _records(staged: Mapping[str, StagedSource], customers: ir.Table | None) -> ir.Table:
-    """Each record of a source that names its customers, with its customer and why."""
+def identities_of(staged: Mapping[str, StagedSource], customers: ir.Table | None) -> ir.Table:
+    """Each record of a source that names its customers, with its customer and why.
+
+    Parameters
+    ----------
+    staged
+        Sources by name, as ``note_references`` gives them.
+    customers
+        ``party, customer_id, rule``, one row per party; None where each party is its own customer.
+
+    Returns
+    -------
+    ibis.expr.types.Table
+        ``identities`` of `Identities`, lazy.
+
+    Examples
+    --------
+    >>> identities_of({}, None).count().to_pandas()
+    0
+    """
     tables = []
     for item in staged.values():
-        rows, key = item.rows, item.rule.customer.key
+        rows, key = recorded_rows(item), item.rule.customer.key
         if rows is None or not item.rule.id or not item.rule.names_customers:
             continue
         since = rows.cx_since if item.rule.customer.since is not None else ibis.null("timestamp(6)")
-        rows = rows.select("cx_record", "cx_party", known_at=since)
+        rows = rows.select("cx_record", "cx_party", "cx_recorded_at", known_at=since)
         shared = ibis.literal("own record" if key is None else f"shared key {key}")
         why = rows.mutate(customer_id=rows.cx_party, rule=shared)
         if customers is not None:
@@ -190,6 +212,7 @@ def _records(staged: Mapping[str, StagedSource], customers: ir.Table | None) -> 
                 customer_id=why.customer_id,
                 rule=why.rule,
                 known_at=why.known_at,
+                recorded_at=why.cx_recorded_at,
             )
         )
     return reduce(ir.Table.union, tables) if tables else ibis.memtable([], schema=IDENTITIES)

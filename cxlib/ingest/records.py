@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import reduce
+from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
@@ -12,44 +14,89 @@ from cxlib.ingest.events import event_id
 from cxlib.ingest.rules import meets
 from cxlib.ingest.sources import StagedSource
 
-__all__ = ["early_events", "record_times"]
+if TYPE_CHECKING:
+    from ibis.backends import BaseBackend
 
-RECORD_TIMES = ibis.schema({"source": "string", "record_id": "string", "recorded_at": "timestamp"})
+__all__ = ["early_events", "note_references", "recorded_rows"]
 
 EARLY = ibis.schema({"event_id": "string", "customer_id": "string", "known_at": "timestamp"})
 
 
-def record_times(staged: Mapping[str, StagedSource]) -> ir.Table:
-    """Earliest time that stands in a record of a customer, or in one that refers to it.
+def note_references(
+    con: BaseBackend, staged: Mapping[str, StagedSource]
+) -> dict[str, StagedSource]:
+    """Sources that know the earliest time at which records of others refer to theirs.
 
     Parameters
     ----------
+    con
+        The connection that the snapshot is written through; the times become tables of it.
     staged
         The workspace's sources, by name.
 
     Returns
     -------
-    ibis.expr.types.Table
-        One row per record of which a time is known, in sources that have an id or attributes:
-        ``source``, ``record_id``, ``recorded_at`` (UTC).
+    dict
+        The same sources, with ``referred`` where any record refers to theirs and has a time.
 
     Examples
     --------
-    >>> record_times({}).columns
-    ('source', 'record_id', 'recorded_at')
+    >>> from cxlib import connect
+    >>> note_references(connect(), {})
+    {}
     """
-    tables = []
-    for name, item in staged.items():
-        if item.rows is None or not (item.rule.id or item.rule.attributes):
-            continue
-        known = _first_times(name, staged)
-        if known is not None:
-            tables.append(
-                known.select(
-                    source=ibis.literal(name), record_id="cx_key", recorded_at="recorded_at"
-                )
-            )
-    return reduce(ir.Table.union, tables) if tables else ibis.memtable([], schema=RECORD_TIMES)
+    noted: dict[str, StagedSource] = {}
+
+    def note(name: str) -> StagedSource:
+        if name in noted:
+            return noted[name]
+        told = [
+            _times_of_references(note(other))
+            for other, item in staged.items()
+            if item.rule.customer.of == name and item.rows is not None
+        ]
+        tables = [table for table in told if table is not None]
+        noted[name] = staged[name]
+        if tables:
+            every = reduce(ir.Table.union, tables)
+            first = every.group_by("cx_key").aggregate(cx_referred_at=every.cx_referred_at.min())
+            table = con.create_table(f"{name}_referred", first, temp=True)
+            noted[name] = replace(staged[name], referred=table)
+        return noted[name]
+
+    return {name: note(name) for name in staged}
+
+
+def recorded_rows(item: StagedSource) -> ir.Table | None:
+    """Records of a source that can be used, with the earliest time that is known of each.
+
+    Parameters
+    ----------
+    item
+        A source of those that ``note_references`` gives.
+
+    Returns
+    -------
+    ibis.expr.types.Table or None
+        Its rows with ``cx_recorded_at`` (UTC): the earliest time in the record or in one that
+        refers to it, null where there is none. None where the source has no rows.
+
+    Examples
+    --------
+    >>> from cxlib.ingest.config import CustomerKey, Source
+    >>> rule = Source(file="none.csv", customer=CustomerKey(key="account"))
+    >>> recorded_rows(StagedSource("orders", rule)) is None
+    True
+    """
+    if item.rows is None:
+        return None
+    rows, own = item.rows, _own_time(item.rows)
+    if item.referred is None:
+        return rows.mutate(cx_recorded_at=own)
+    others = item.referred.rename(cx_record="cx_key")
+    joined = rows.left_join(others, "cx_record")
+    first = joined.mutate(cx_recorded_at=ibis.least(own, joined.cx_referred_at))
+    return first.drop("cx_record_right", "cx_referred_at")
 
 
 def early_events(staged: Mapping[str, StagedSource]) -> ir.Table:
@@ -108,35 +155,18 @@ def _with_late_owner(name: str, staged: Mapping[str, StagedSource]) -> ir.Table 
     return rows.inner_join(late, "cx_key")
 
 
-def _first_times(name: str, staged: Mapping[str, StagedSource]) -> ir.Table | None:
-    """Earliest time by record of a source: its own, and those of records that refer to it."""
-    told = [_own_times(staged[name], staged[name].rows)]
-    for other, item in staged.items():
-        if item.rule.customer.of != name or item.rows is None:
-            continue
-        rows, key = item.rows, item.rows[str(item.rule.customer.column)]
-        told.append(_own_times(item, rows.mutate(cx_record=key)))
-        deeper = _first_times(other, staged) if _is_referred_to(other, staged) else None
-        if deeper is not None:
-            named = rows.select(cx_key="cx_record", cx_owner=key).inner_join(deeper, "cx_key")
-            told.append(named.select(cx_key="cx_owner", recorded_at="recorded_at"))
-    tables = [table for table in told if table is not None]
-    if not tables:
-        return None
-    every = reduce(ir.Table.union, tables)
-    return every.group_by("cx_key").aggregate(recorded_at=every.recorded_at.min())
-
-
-def _own_times(item: StagedSource, rows: ir.Table | None) -> ir.Table | None:
+def _times_of_references(item: StagedSource) -> ir.Table | None:
+    """Time of each record of a source under the key of the record that it refers to."""
+    rows = recorded_rows(item)
     if rows is None:
         return None
+    known = rows.filter(
+        rows.cx_recorded_at.notnull(), rows[str(item.rule.customer.column)].notnull()
+    )
+    return known.select(cx_key=str(item.rule.customer.column), cx_referred_at="cx_recorded_at")
+
+
+def _own_time(rows: ir.Table) -> ir.TimestampValue:
     names = [name for name in rows.columns if name.startswith(("cx_time_", "cx_from_", "cx_since"))]
-    if not names:
-        return None
-    times = [rows[name].cast("timestamp") for name in names]
-    first = rows.select(cx_key="cx_record", recorded_at=ibis.least(*times))
-    return first.filter(first.recorded_at.notnull(), first.cx_key.notnull())
-
-
-def _is_referred_to(name: str, staged: Mapping[str, StagedSource]) -> bool:
-    return any(item.rule.customer.of == name for item in staged.values())
+    times = [rows[name].cast("timestamp(6)") for name in names]
+    return ibis.least(*times) if times else ibis.null("timestamp(6)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -52,9 +52,14 @@ class StagedSource:
         line break had split), ``columns``.
     version
         Name of everything that its rows depend on.
+    places
+        Names under which the judged rows of its files are kept, by their ``cx_file``.
     personal
         What is personal in its rows and needed in clear: ``cx_file, cx_row``, ``cx_text_<k>`` for
         the text of the k-th event rule, ``cx_id_<field>`` for what records are compared by.
+    referred
+        Earliest time of the records of other sources that refer to one of this: ``cx_key`` (its
+        id), ``cx_referred_at`` (UTC). None where nothing does, and before ``note_references``.
 
     Examples
     --------
@@ -70,7 +75,9 @@ class StagedSource:
     rejects: tuple[ir.Table, ...] = ()
     files: tuple[dict[str, object], ...] = ()
     version: str = ""
+    places: Mapping[int, str] = field(default_factory=dict)
     personal: ir.Table | None = None
+    referred: ir.Table | None = None
 
     @property
     def rows_with_personal(self) -> ir.Table | None:
@@ -81,6 +88,12 @@ class StagedSource:
     def rows(self) -> ir.Table | None:
         """Records that can be used."""
         return None if self.judged is None else self.judged.filter(self.judged.cx_reason.isnull())
+
+    def of_files(self, numbers: Sequence[int]) -> StagedSource:
+        """The same source with the records of some of its files, by their ``cx_file``."""
+        if self.judged is None:
+            return self
+        return replace(self, judged=self.judged.filter(self.judged.cx_file.isin(numbers)))
 
     @property
     def columns(self) -> list[str]:
@@ -145,9 +158,9 @@ def stage_source(
         if table is not None:
             tables[number] = table.mutate(cx_file=ibis.literal(number, "int64"))
     files = [found for found in known if found is not None]
-    with_rows = [place for place, found in zip(places, files, strict=True) if found.has_rows]
+    with_rows = {number: places[number] for number, found in enumerate(files) if found.has_rows}
     if tables:
-        stood = with_rows[: -len(tables)]
+        stood = list(with_rows.values())[: -len(tables)]
         before = kept.read(con, f"{name}_before", stood)
         if before is not None:
             personal = kept.read_personal(con, f"{name}_personal_before", stood)
@@ -157,12 +170,12 @@ def stage_source(
             files[number] = kept.keep(places[number], files[number].without(name, n))
         for number in tables:
             con.drop_table(f"{name}_{number}", force=True)
-    judged = kept.read(con, f"{name}_judged", with_rows)
+    judged = kept.read(con, f"{name}_judged", [*with_rows.values()])
     lost = [row for found in files for row in found.rejects]
     rejects = ibis.memtable(pa.Table.from_pylist(lost, schema=_REJECTS.to_pyarrow()))
     read = tuple({"file": found.file, **found.counts} for found in files)
-    personal = kept.read_personal(con, f"{name}_personal", with_rows)
-    whole = StagedSource(name, rule, judged, (rejects,), read, places[-1], personal)
+    personal = kept.read_personal(con, f"{name}_personal", [*with_rows.values()])
+    whole = StagedSource(name, rule, judged, (rejects,), read, places[-1], with_rows, personal)
     if judged is None:
         return whole
     return replace(whole, rejects=(rejects, _rejected_rows(judged, whole)))

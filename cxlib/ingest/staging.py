@@ -164,6 +164,13 @@ class StagedFiles:
         kept = self.find(place)
         return kept is not None and (not kept.has_rows or self._rows(place).is_file())
 
+    def stamp(self, place: str) -> str | None:
+        """Name of the judged rows of a file as they were written; None where they are gone."""
+        try:
+            return f"{place}@{self._rows(place).stat().st_mtime_ns}"
+        except FileNotFoundError:
+            return None
+
     def unjudged(self, con: BaseBackend, place: str, kept: KeptFile) -> ir.Table | None:
         """Rows of a file that was read before, as they were before they were judged."""
         path = self._any_rows(place)
@@ -188,12 +195,15 @@ class StagedFiles:
             _write(con, told, self.personal / self._rows(place).name)
         _write(con, rows.drop(*personal), self._rows(place))
 
-    def read(self, con: BaseBackend, name: str, places: Sequence[str]) -> ir.Table | None:
+    def read(
+        self, con: BaseBackend, name: str, places: Sequence[str], *, keep: bool = True
+    ) -> ir.Table | None:
         """Judged rows of the files of a source, one after another; None where there are none."""
         if not places:
             return None
         paths = [self._rows(place) for place in places]
-        self.used.update(path.name for path in paths)
+        if keep:
+            self.used.update(path.name for path in paths)
         rows = con.read_parquet(paths, table_name=name, union_by_name=True)
         return rows.mutate(cx_file=rows.cx_file.cast("int64"))
 

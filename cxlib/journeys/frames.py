@@ -11,8 +11,9 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
+from cxlib.journeys.counted import COUNTED
 from cxlib.journeys.log import Journeys
-from cxlib.journeys.prepare import COUNTED, fill_contract, journey_table, prepare_events
+from cxlib.journeys.prepare import fill_contract, journey_table, prepare_events
 from cxlib.spans import parse_moment, parse_span
 from cxlib.tables import END, OPEN, OTHER, START
 

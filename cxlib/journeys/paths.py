@@ -9,8 +9,9 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
+from cxlib.journeys.counted import is_counted
 from cxlib.journeys.log import Journeys, check_touchpoints, group_columns
-from cxlib.journeys.prepare import customer_key, is_counted, microseconds_between
+from cxlib.journeys.prepare import customer_key, microseconds_between
 from cxlib.tables import END, OPEN, OTHER, START
 
 __all__ = ["flows", "transitions"]

@@ -10,14 +10,12 @@ import ibis
 import ibis.expr.types as ir
 
 from cxlib.errors import CxError
+from cxlib.journeys.counted import OF_STEPS
 from cxlib.tables import CONTRACTS, END, OPEN
 
 __all__ = [
-    "count_ahead",
     "customer_key",
-    "drop_counted",
     "fill_contract",
-    "is_counted",
     "journey_table",
     "microseconds_between",
     "place_events",
@@ -25,9 +23,6 @@ __all__ = [
 ]
 
 PREPARED = ("step", "next_touchpoint", "next_at", "is_open")
-COUNTED = tuple(CONTRACTS["counted_events"])
-_OF_STEPS = ("cx_alone", "cx_new_to_journey", "cx_new_to_customer")
-_OF_CUSTOMERS = ("cx_new_to_customer",)
 REQUIRED = ("event_id", "customer_id", "occurred_at", "touchpoint")
 ORDER = ("occurred_at", "event_id")
 _MICROSECOND = timedelta(microseconds=1)
@@ -97,7 +92,7 @@ def prepare_events(
     1        a/1     2  viewed_plans           (end)
     2        a/2     1   viewed_home          (open)
     """
-    events = fill_contract(_without(events, (*PREPARED, "cx_place", *_OF_STEPS)))
+    events = fill_contract(_without(events, (*PREPARED, "cx_place", *OF_STEPS)))
     numbered = bool(start or end) or split_after is not None
     events = events if numbered else _keep_journey_ids(events)
     in_time = ibis.window(group_by=customer_key(events), order_by=ORDER)
@@ -140,7 +135,7 @@ def place_events(events: ir.Table) -> ir.Table:
     >>> place_events(events).order_by("step").next_touchpoint.to_list()
     ['y', '(open)']
     """
-    return _placed(_without(events, _OF_STEPS), events.is_open)
+    return _placed(_without(events, OF_STEPS), events.is_open)
 
 
 def journey_table(events: ir.Table) -> ir.Table:
@@ -182,103 +177,6 @@ def journey_table(events: ir.Table) -> ir.Table:
         **number,
     )
     return journeys.mutate(path=journeys.path.sort().map(lambda event: event.touchpoint))
-
-
-def count_ahead(events: ir.Table, *, first_number: int = 1) -> ir.Table:
-    """Events of a log to be stored, with what makes distinct customers and journeys a sum.
-
-    Parameters
-    ----------
-    events
-        What ``prepare_events`` gives.
-    first_number
-        Number of the first customer, for a log that is written in parts. Customers who have a
-        number (``cx_customer``) keep it.
-
-    Returns
-    -------
-    ibis.expr.types.Table
-        One row per event, with the columns of the contract "counted_events" that it lacked:
-        ``cx_customer`` int64, ``cx_alone``, ``cx_new_to_journey`` and
-        ``cx_new_to_customer`` boolean.
-
-    Notes
-    -----
-    A move is a touchpoint with the one that follows it. To count the customers who make a move,
-    count its rows that are new to their customer. This holds while customers are whole; the verbs
-    drop what no longer holds, and a measure that finds nothing counts the ids.
-
-    Examples
-    --------
-    >>> events = ibis.memtable({
-    ...     "event_id": ["1", "2", "3"], "customer_id": ["a"] * 3, "touchpoint": ["x", "x", "x"],
-    ...     "occurred_at": [datetime(2024, 1, day) for day in (1, 2, 3)],
-    ... })
-    >>> events = prepare_events(events, observed_until=datetime(2024, 2, 1), closes_after=None)
-    >>> counted = count_ahead(events).order_by("cx_place")
-    >>> counted.select("step", "next_touchpoint", "cx_customer", "cx_new_to_journey").to_pandas()
-       step next_touchpoint  cx_customer  cx_new_to_journey
-    0     1               x            1               True
-    1     2               x            1              False
-    2     3          (open)            1               True
-    """
-    if "cx_customer" not in events.columns:
-        customers = events.select("customer_id").distinct()
-        number = ibis.row_number().over(ibis.window(order_by="customer_id")) + first_number
-        numbers = customers.mutate(cx_customer=number.cast("int64"))
-        events = events.join(numbers, "customer_id")
-    # Journeys of a customer may overlap, so the moves are taken journey by journey.
-    move = ["cx_customer", "touchpoint", "next_touchpoint"]
-    in_turn = ibis.window(group_by=move, order_by=["journey_id", "step"])
-    before = events.journey_id.lag().over(in_turn)
-    same_step = ibis.window(group_by=["cx_customer", "step"])
-    return events.mutate(
-        cx_alone=events.count().over(same_step) == 1,
-        cx_new_to_journey=(before != events.journey_id).fill_null(True),
-        cx_new_to_customer=before.isnull(),
-    )
-
-
-def drop_counted(events: ir.Table) -> ir.Table:
-    """Events without what holds only while all journeys of a customer are there.
-
-    Parameters
-    ----------
-    events
-        Events from which whole journeys were taken.
-
-    Returns
-    -------
-    ibis.expr.types.Table
-        The same rows.
-
-    Examples
-    --------
-    >>> drop_counted(ibis.memtable({"step": [1], "cx_new_to_customer": [True]})).columns
-    ('step',)
-    """
-    return _without(events, _OF_CUSTOMERS)
-
-
-def is_counted(events: ir.Table) -> bool:
-    """Whether events have every column that ``count_ahead`` adds.
-
-    Parameters
-    ----------
-    events
-        Events of a log.
-
-    Returns
-    -------
-    bool
-        False where a verb has changed what they count.
-
-    Examples
-    --------
-    >>> is_counted(ibis.memtable({"step": [1]}))
-    False
-    """
-    return all(name in events.columns for name in COUNTED)
 
 
 def customer_key(table: ir.Table) -> str:
@@ -409,7 +307,8 @@ def _number_journeys(events: ir.Table) -> ir.Table:
     key = customer_key(events)
     customer = ibis.window(group_by=key, order_by="cx_place")
     so_far = ibis.window(group_by=key, order_by="cx_place", preceding=None, following=0)
-    whole = ibis.window(group_by=key)
+    # In order, though it does not matter here: windows of one order are computed at once.
+    whole = customer
     is_start = events._starts.cast("int64")
     number = is_start.sum().over(so_far).cast("int64")
     is_last = number == is_start.sum().over(whole)

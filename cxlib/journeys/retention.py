@@ -12,6 +12,7 @@ import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
 from cxlib.intervals import wilson_interval
+from cxlib.journeys.counted import is_counted
 from cxlib.journeys.log import (
     Journeys,
     as_list,
@@ -26,7 +27,7 @@ from cxlib.journeys.periods import (
     number_periods,
     period_starts,
 )
-from cxlib.journeys.prepare import customer_key, is_counted, microseconds_between
+from cxlib.journeys.prepare import customer_key, microseconds_between
 from cxlib.spans import parse_span
 from cxlib.tables import warn_of_currencies
 

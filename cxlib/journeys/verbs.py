@@ -12,9 +12,10 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
+from cxlib.journeys.counted import drop_counted
 from cxlib.journeys.log import Journeys, as_list, check_touchpoints
 from cxlib.journeys.patterns import follows
-from cxlib.journeys.prepare import drop_counted, journey_table, place_events, prepare_events
+from cxlib.journeys.prepare import journey_table, place_events, prepare_events
 from cxlib.spans import parse_moment, parse_span
 
 __all__ = [

@@ -14,7 +14,8 @@ import pandas as pd
 
 from cxlib.engine.connect import create_named_table
 from cxlib.engine.store import Snapshot, find_snapshot, write_snapshot
-from cxlib.journeys.prepare import count_ahead, journey_table, prepare_events
+from cxlib.journeys.counted import count_ahead
+from cxlib.journeys.prepare import journey_table, prepare_events
 from cxlib.tables import END, OPEN
 
 OBSERVED_UNTIL = datetime(2025, 1, 1)

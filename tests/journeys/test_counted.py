@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 
 from cxlib.journeys.conversion.measures import funnel
+from cxlib.journeys.counted import count_ahead, is_counted
 from cxlib.journeys.paths import flows, transitions
-from cxlib.journeys.prepare import count_ahead, is_counted, journey_table
+from cxlib.journeys.prepare import journey_table
 from cxlib.journeys.retention import retention
 from cxlib.journeys.verbs import keep_events, keep_journeys, materialize, split_journeys
 from cxlib.tables import check_contract

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from cxlib.engine.connect import connect, create_named_table
+from cxlib.journeys.counted import count_ahead
 from cxlib.journeys.log import Journeys
-from cxlib.journeys.prepare import count_ahead, journey_table
+from cxlib.journeys.prepare import journey_table
 from cxlib.journeys.verbs import keep_journeys, merge_repeats, split_journeys
 from cxlib.tables import END, OPEN
 from tests.journeys.logs import log_of, rows_of
