@@ -162,7 +162,7 @@ def abandonment(
     figure.add_vline(x=0, line={"color": _SAME, "width": 1, "dash": "dot"})
     figure.update_layout(
         hovermode="closest",
-        xaxis={"title": "more endings than elsewhere (points)", "nticks": 6},
+        xaxis={"title": "more endings (points)", "nticks": 6},
         yaxis={"range": [len(rows) - 0.5, -0.5], "tickvals": list(range(len(rows))),
                "showgrid": False,
                "ticktext": [shorten(plain(name), 26) for name in rows["touchpoint"]]},

@@ -291,7 +291,7 @@ def test_times_that_were_not_followed_are_refused():
     with pytest.raises(CxError, match="groups=1 must be 2"):
         calibration(model, later, at=3, fitted_until=CUT, groups=1)
     old = later.assign(age_months=500)
-    with pytest.raises(CxError, match=r"lies beyond .*, the last reliable time of the model"):
+    with pytest.raises(CxError, match=r"^3 months after every age lies beyond .*, the last"):
         validate_survival(model, old, times=[3], fitted_until=CUT)
 
 
@@ -299,7 +299,7 @@ def test_times_that_were_not_followed_are_refused():
 def test_customers_beyond_the_last_reliable_time_are_left_out_and_said():
     later = outcomes()
     later.loc[:9, "age_months"] = 500
-    with pytest.warns(CxWarning, match="10 of 400 customers are left out"):
+    with pytest.warns(CxWarning, match="10 of 400 customers are left out: 3 months after"):
         found = validate_survival(model_of(), later, times=[3], fitted_until=CUT)
     assert found["n"].tolist() == [390]
 

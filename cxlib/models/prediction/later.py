@@ -143,7 +143,7 @@ def read_outcomes(
             f"nobody was followed for {at[-1]:g} {unit} after the cut, and the longest is "
             f"{longest:g}; ask for earlier times, or take an earlier cut"
         )
-    frame = _reliable(model, outcomes, f"age_{unit}", float(at[-1]))
+    frame = _reliable(model, outcomes, unit, float(at[-1]))
     place, patterns = patterns_of(model, frame)
     counted = pd.DataFrame(
         {
@@ -200,19 +200,19 @@ def _check_split(
 
 
 def _reliable(
-    model: SurvivalModel, outcomes: pd.DataFrame, age: str, longest: float
+    model: SurvivalModel, outcomes: pd.DataFrame, unit: str, longest: float
 ) -> pd.DataFrame:
-    past = outcomes[age] + longest > model.reliable_until
+    past = outcomes[f"age_{unit}"] + longest > model.reliable_until
     n = outcomes["n"] if "n" in outcomes else pd.Series(1, index=outcomes.index)
     if past.all():
         raise CxError(
-            f"{longest:g} after every age lies beyond {model.reliable_until:g}, the last "
+            f"{longest:g} {unit} after every age lies beyond {model.reliable_until:g}, the last "
             "reliable time of the model; ask for earlier times, or fit on a longer past"
         )
     if past.any():
         warnings.warn(
-            f"{n[past].sum():,} of {n.sum():,} customers are left out: {longest:g} after their age "
-            f"lies beyond {model.reliable_until:g}, the last reliable time of the model",
+            f"{n[past].sum():,} of {n.sum():,} customers are left out: {longest:g} {unit} after "
+            f"their age lies beyond {model.reliable_until:g}, the last reliable time of the model",
             CxWarning,
             stacklevel=4,
         )
