@@ -191,7 +191,7 @@ def identities_of(staged: Mapping[str, StagedSource], customers: ir.Table | None
     """
     tables = []
     for item in staged.values():
-        rows, key = recorded_rows(item), item.rule.customer.key
+        rows, key = recorded_rows(item, "cx_party"), item.rule.customer.key
         if rows is None or not item.rule.id or not item.rule.names_customers:
             continue
         since = rows.cx_since if item.rule.customer.since is not None else ibis.null("timestamp(6)")

@@ -112,7 +112,8 @@ def _joined(item: StagedSource) -> list[_Finding]:
 def _repeated_ids(item: StagedSource) -> list[_Finding]:
     if item.judged is None or item.rule.id is None:
         return []
-    rows = item.judged.filter(item.judged.cx_record.notnull(), ~item.judged.cx_left_out)
+    every = item.judged.select("cx_record", "cx_reason", "cx_left_out")
+    rows = every.filter(every.cx_record.notnull(), ~every.cx_left_out)
     # Of an id that repeats a row was rejected, so few ids need to be counted.
     again = rows.semi_join(rows.filter(rows.cx_reason.notnull()), "cx_record")
     ids = again.group_by("cx_record").aggregate(rows=again.count())
