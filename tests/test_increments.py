@@ -1,5 +1,6 @@
 """A store brought up to date holds what a full build of the same exports holds."""
 
+import json
 import os
 import random
 import shutil
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from cxlib import build, increments
 from cxlib.build import build_store
-from cxlib.engine.store import Snapshot
+from cxlib.engine.store import Snapshot, current_snapshot
 from cxlib.errors import CxError
 from cxlib.increments import can_update
 from cxlib.ingest import sources
@@ -260,6 +261,17 @@ def test_an_update_after_a_return_or_a_loss_equals_a_full_build(shop, tmp_path):
     shutil.rmtree(shop / "store" / "staged")
     export(shop, "web.csv", [*web, "c6@shop.example,2024-02-05"])
     check_same(shop, tmp_path / "full")
+
+
+def test_everyone_is_looked_at_where_a_preset_finds_other_tables(shop, tmp_path):
+    # What its snapshot says of one that found no table web yet.
+    meta = current_snapshot(shop).path / "meta.json"
+    said = json.loads(meta.read_text())
+    del said["files"]["files"]["web"]
+    meta.write_text(json.dumps(said))
+    export(shop, "web.csv", ["c3@shop.example,2024-02-05"])
+    found = check_same(shop, tmp_path / "full")
+    assert (found["built"], found["looked_at"]) == ("incremental", None)
 
 
 def test_rows_of_an_export_that_was_replaced_are_not_kept(shop):
