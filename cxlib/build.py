@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BuildResult", "build_store"]
 
-
 PART_ROWS = 12_000_000
 """How many rows of exports, once for each event rule, give events that are ordered at a time."""
 
@@ -354,7 +353,7 @@ def _write_events(
             return begin, cut_off, findings + currency_findings(con.table("events")), how
     # Ids of journeys may meet where they are those of the exports (``prepare_events``).
     together = scored.customer_id
-    if not config.journeys.numbers:
+    if not config.journeys.numbers_journeys:
         together = together.split("/")[0]
     with hold_in_parts(con, scored, together, _parts_for(staged)) as parts:
         con.drop_table("cx_raw", force=True)

@@ -289,7 +289,7 @@ class LogWriter:
 
     def _ids_may_meet(self, prints: ir.Table) -> bool:
         """Whether two customers may share a journey's id, which then depends on both of them."""
-        if self.rules.numbers:
+        if self.rules.numbers_journeys:
             return False
         return any(
             table.customer_id.contains("/").any().to_pyarrow().as_py()

@@ -170,7 +170,7 @@ class JourneyRule(Strict):
     closes_after: Span | None = None
 
     @property
-    def numbers(self) -> bool:
+    def numbers_journeys(self) -> bool:
         """Whether journeys are numbered by customer; otherwise they are those of the exports."""
         return bool(self.start or self.end) or self.split_after is not None
 

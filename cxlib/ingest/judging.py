@@ -130,8 +130,8 @@ def repeated_ids(rows: ir.Table, rule: Source) -> ir.Table:
     -------
     ibis.expr.types.Table
         ``cx_record``, ``cx_left_out`` and ``cx_first``, the place where the id stood first (file
-        and row in one number, as ``judge`` takes it apart). There are few: to join
-        them takes a third of the time of a window over all rows.
+        and row in one number, as ``judge`` takes it apart). There are few: to join them takes a
+        third of the time of a window over all rows.
 
     Examples
     --------
@@ -143,14 +143,9 @@ def repeated_ids(rows: ir.Table, rule: Source) -> ir.Table:
     0         1        False         1
     """
     out, _ = left_out(rows, rule)
-    narrow = rows.select(
-        "cx_record", cx_left_out=out, cx_place=_place(rows), cx_hash=rows.cx_record.hash()
-    )
-    narrow = narrow.filter(narrow.cx_record.notnull())
-    # Numbers are counted in half the time and memory of texts; few ids are left to be compared.
-    often = narrow.group_by("cx_hash").aggregate(n=narrow.count())
-    again = narrow.semi_join(often.filter(often.n > 1), "cx_hash")
-    placed = again.group_by("cx_record", "cx_left_out").aggregate(
+    narrow = rows.select("cx_record", cx_left_out=out, cx_place=_place(rows))
+    every = narrow.filter(narrow.cx_record.notnull()).group_by("cx_record", "cx_left_out")
+    placed = every.aggregate(
         cx_first=lambda of: of.cx_place.min(), cx_last=lambda of: of.cx_place.max()
     )
     return placed.filter(placed.cx_first < placed.cx_last).drop("cx_last")
