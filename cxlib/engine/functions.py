@@ -1,4 +1,4 @@
-"""Functions on text that DuckDB has and Ibis does not name."""
+"""Functions that DuckDB has and Ibis does not name."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ __all__ = [
     "keyed_hash",
     "link_engine",
     "resemblance",
+    "smallest",
     "without_accents",
 ]
 
@@ -63,6 +64,11 @@ def _sha256(content: ir.BinaryValue) -> ir.StringValue:
     """DuckDB's own function."""
 
 
+@ibis.udf.agg.builtin(name="min", signature=((dt.string, dt.int64), dt.Array(dt.string)))
+def _min(text: ir.StringColumn, n: int) -> ir.ArrayScalar:
+    """DuckDB's own function."""
+
+
 def without_accents(text: ir.StringValue) -> ir.StringValue:
     """Text with plain letters for those with accents.
 
@@ -94,6 +100,29 @@ def edits(left: ir.StringValue, right: ir.StringValue) -> ir.IntegerValue:
     1
     """
     return _damerau_levenshtein(left, right)
+
+
+def smallest(
+    text: ir.StringColumn, n: int, *, where: ir.BooleanValue | None = None
+) -> ir.ArrayScalar:
+    """First texts of a column in their order, as an aggregate that holds no more than these.
+
+    Parameters
+    ----------
+    text
+        The column. A text that stands twice is given twice; nulls are left out.
+    n
+        How many at most.
+    where
+        Which rows; all by default.
+
+    Examples
+    --------
+    >>> rows = ibis.memtable({"id": ["c", "a", "b", None]})
+    >>> list(rows.aggregate(first=smallest(rows.id, 2)).execute().loc[0, "first"])
+    ['a', 'b']
+    """
+    return _min(text, n, where=where)
 
 
 def keyed_hash(text: ir.StringValue, key: str) -> ir.StringValue:

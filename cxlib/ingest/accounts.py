@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 from cxlib.ingest.config import Sources
 from cxlib.ingest.quality import COLUMNS, quality
 from cxlib.ingest.sources import StagedSource
+from cxlib.ingest.staging import StagedFiles
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
@@ -23,6 +24,7 @@ def store_accounts(
     con: BaseBackend,
     config: Sources,
     staged: Mapping[str, StagedSource],
+    kept: StagedFiles,
     findings: list[dict[str, Any]],
 ) -> None:
     """Write what became of every row: rejects, quality, and the counts per source."""
@@ -30,7 +32,9 @@ def store_accounts(
     con.create_table(
         "rejects", rejects.order_by("source", "file", "row_number", "reason", "record")
     )
-    con.create_table("quality", ibis.memtable(quality(config, staged, findings), schema=COLUMNS))
+    con.create_table(
+        "quality", ibis.memtable(quality(config, staged, kept, findings), schema=COLUMNS)
+    )
     con.create_table("sources", _source_counts(con, staged))
 
 

@@ -43,8 +43,8 @@ def judge(
     -------
     ibis.expr.types.Table
         As many rows, with ``cx_time_<k>`` for the k-th event rule, ``cx_from_<k>`` for the k-th
-        attribute that says since when it holds, ``cx_left_out``, and ``cx_reason``, null for a
-        usable row.
+        attribute that says since when it holds, ``cx_left_out``, ``cx_repeated`` where rows have an
+        id (whether it stood before), and ``cx_reason``, null for a usable row.
     """
     since = dict(enumerate(map(rule.since, rule.attributes)))
     times = {f"cx_time_{number}": event.time for number, event in enumerate(rule.events)}
@@ -62,6 +62,8 @@ def judge(
     names = rows.columns
     if repeated is not None:
         rows = rows.left_join(repeated, ["cx_record", "cx_left_out"])
+        rows = rows.mutate(cx_repeated=(_place(rows) > rows.cx_first).fill_null(False))
+        names = (*names, "cx_repeated")
     problems: dict[str, tuple[ir.BooleanValue, ir.StringValue]] = {}
     found = _customer_problems(rows, rule)
     if repeated is not None:
@@ -152,7 +154,6 @@ def repeated_ids(rows: ir.Table, rule: Source) -> ir.Table:
 
 
 def _id_problems(rows: ir.Table, column: str) -> list[_Problem]:
-    repeated = (_place(rows) > rows.cx_first).fill_null(False)
     first = rows.cx_first % _MOST_ROWS
     said = (
         ibis.literal(f"the {column} ")
@@ -161,7 +162,7 @@ def _id_problems(rows: ir.Table, column: str) -> list[_Problem]:
         + first.cast("string")
     )
     empty = ibis.literal(f"no id: the column {column!r} is empty")
-    return [("no id", rows.cx_record.isnull(), empty), ("repeated id", repeated, said)]
+    return [("no id", rows.cx_record.isnull(), empty), ("repeated id", rows.cx_repeated, said)]
 
 
 def _event_problems(

@@ -11,15 +11,14 @@ import pandas as pd
 
 from cxlib.errors import unknown_name
 from cxlib.ingest.config import Check, Member, Sources, TimeColumn
-from cxlib.ingest.rules import applies, meets, parse_time
+from cxlib.ingest.row_checks import EXAMPLES, row_findings
+from cxlib.ingest.rules import meets, parse_time
 from cxlib.ingest.sources import StagedSource
+from cxlib.ingest.staging import StagedFiles
 
 __all__ = ["conflict_findings", "quality"]
 
-_EXAMPLES = 3
 _Finding = dict[str, object]
-_Look = tuple[str, ir.BooleanValue, ir.BooleanValue, str]
-"""What is checked, among which rows, which fail, and a note."""
 COLUMNS = {
     "check": "string",
     "source": "string",
@@ -35,6 +34,7 @@ COLUMNS = {
 def quality(
     config: Sources,
     staged: Mapping[str, StagedSource],
+    kept: StagedFiles,
     further: Iterable[Mapping[str, object]] = (),
 ) -> pd.DataFrame:
     """Findings on the exports' quality: what was checked, on how many rows, how many fail.
@@ -45,6 +45,8 @@ def quality(
         The workspace's description with its ``checks``.
     staged
         Its sources, by name.
+    kept
+        Where their rows are, and what earlier builds counted of them.
     further
         Findings made elsewhere: ``check``, ``source``, ``n``, ``failing``, ``examples``, ``note``.
 
@@ -63,8 +65,7 @@ def quality(
     """
     rows: list[_Finding] = []
     for item in staged.values():
-        rows += [*_joined(item)]
-        rows += [*_repeated_ids(item), *_weak_rows(item)]
+        rows += [*_joined(item), *row_findings(item, kept)]
     for check in config.checks:
         rows += _agreement(check, staged) if check.agree else _order(check, config, staged)
     rows += [dict(finding) for finding in further]
@@ -90,7 +91,7 @@ def _finding(
 
 
 def _examples(failing: ir.Table, example: str) -> str:
-    first = failing.select(example).distinct().order_by(example).limit(_EXAMPLES)
+    first = failing.select(example).distinct().order_by(example).limit(EXAMPLES)
     return ", ".join(str(value) for value in first.to_pyarrow()[example].to_pylist())
 
 
@@ -103,86 +104,10 @@ def _joined(item: StagedSource) -> list[_Finding]:
         "source": item.name,
         "n": sum(int(str(file["rows_read"])) for file in item.files),
         "failing": sum(int(str(file["rows_joined"])) for file in joined),
-        "examples": ", ".join(str(file["file"]) for file in joined[:_EXAMPLES]),
+        "examples": ", ".join(str(file["file"]) for file in joined[:EXAMPLES]),
         "note": "records that a line break without quotes had split were put together",
     }
     return [finding]
-
-
-def _repeated_ids(item: StagedSource) -> list[_Finding]:
-    if item.judged is None or item.rule.id is None:
-        return []
-    every = item.judged.select("cx_record", "cx_reason", "cx_left_out")
-    rows = every.filter(every.cx_record.notnull(), ~every.cx_left_out)
-    # Of an id that repeats a row was rejected, so few ids need to be counted.
-    again = rows.semi_join(rows.filter(rows.cx_reason.notnull()), "cx_record")
-    ids = again.group_by("cx_record").aggregate(rows=again.count())
-    failing = int((ids["rows"] - 1).sum().to_pyarrow().as_py() or 0)
-    finding: _Finding = {
-        "check": "ids are unique",
-        "source": item.name,
-        "n": int(rows.count().to_pyarrow().as_py()),
-        "failing": failing,
-        "examples": _examples(ids.filter(ids["rows"] > 1), "cx_record") if failing else "",
-        "note": f"rows with a repeated {item.rule.id} are rejected; the first one is kept",
-    }
-    return [finding]
-
-
-def _weak_rows(item: StagedSource) -> list[_Finding]:
-    """Times without a time of day and empty measures of a source, where there are any."""
-    rows = item.rows
-    if rows is None:
-        return []
-    looks = [*_times_of_day(rows, item), *_measures(rows, item)]
-    if not looks:
-        return []
-    counted = {}
-    for number, (_, among, fails, _) in enumerate(looks):
-        counted[f"n_{number}"] = rows.count(where=among)
-        counted[f"failing_{number}"] = rows.count(where=among & fails)
-    counts = rows.aggregate(**counted).to_pyarrow().to_pylist()[0]
-    return [
-        {
-            "check": check,
-            "source": item.name,
-            "n": int(counts[f"n_{number}"]),
-            "failing": int(counts[f"failing_{number}"]),
-            "examples": _examples(rows.filter(among & fails), "cx_record"),
-            "note": note,
-        }
-        for number, (check, among, fails, note) in enumerate(looks)
-        if counts[f"failing_{number}"]
-    ]
-
-
-def _times_of_day(rows: ir.Table, item: StagedSource) -> list[_Look]:
-    columns = {rule.time.column: number for number, rule in enumerate(item.rule.events)}
-    note = "events of one day are ordered by their event_id"
-    return [
-        (
-            f"{column} has a time of day",
-            rows[f"cx_time_{number}"].notnull(),
-            ~rows[column].contains(":"),
-            note,
-        )
-        for column, number in columns.items()
-    ]
-
-
-def _measures(rows: ir.Table, item: StagedSource) -> list[_Look]:
-    note = "an event without it counts everywhere but in that measure"
-    return [
-        (
-            f"{measure.column} is filled",
-            applies(rows, rule),
-            rows[measure.column].isnull(),
-            note,
-        )
-        for rule in item.rule.events
-        for measure in (rule.value, rule.score)
-        if measure is not None
-    ]
 
 
 def conflict_findings(

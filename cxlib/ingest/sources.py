@@ -43,8 +43,9 @@ class StagedSource:
         One row per readable record: the columns as text, ``cx_row``, ``cx_file``,
         ``cx_record`` (its id), ``cx_party`` (whose it is as far as this source knows),
         ``cx_time_<k>`` for the k-th event rule, ``cx_from_<k>`` for the k-th attribute that says
-        since when it holds, ``cx_left_out``, and ``cx_reason``, null where the row can be used;
-        after ``assign_customers`` also ``cx_customer``. None where no file could be read.
+        since when it holds, ``cx_left_out``, ``cx_repeated`` (whether its id stood before; only
+        where rows have one), and ``cx_reason``, null where the row can be used; after
+        ``assign_customers`` also ``cx_customer``. None where no file could be read.
     rejects
         Tables of unusable records and files: ``source, file, row_number, rows, reason, record``.
     files

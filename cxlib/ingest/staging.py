@@ -151,13 +151,23 @@ class StagedFiles:
 
     def keep(self, place: str, kept: KeptFile) -> KeptFile:
         """Keep what was found in a file, beside its rows."""
-        path = self.folder / f"{place.split('-')[0]}.json"
-        new = path.with_name(f".writing-{path.name}")
-        new.write_text(json.dumps(kept.__dict__), encoding="utf-8")
-        os.chmod(new, 0o600)
-        os.replace(new, path)
-        self.used.add(path.name)
+        self._write_json(self.folder / f"{place.split('-')[0]}.json", kept.__dict__)
         return kept
+
+    def counts(self, place: str) -> list[dict[str, Any]] | None:
+        """What was counted of the judged rows of a file; None where nothing was."""
+        path = self._counts(place)
+        try:
+            counts = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+        self.used.add(path.name)
+        return counts
+
+    def keep_counts(self, place: str, counts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Keep what was counted of the judged rows of a file, beside them."""
+        self._write_json(self._counts(place), counts)
+        return counts
 
     def is_judged(self, place: str) -> bool:
         """Whether the rows of a file need not be judged again."""
@@ -227,6 +237,16 @@ class StagedFiles:
         for path in (*self.folder.iterdir(), *self.personal.iterdir()):
             if path.name not in self.used:
                 path.unlink()
+
+    def _write_json(self, path: Path, content: object) -> None:
+        new = path.with_name(f".writing-{path.name}")
+        new.write_text(json.dumps(content), encoding="utf-8")
+        os.chmod(new, 0o600)
+        os.replace(new, path)
+        self.used.add(path.name)
+
+    def _counts(self, place: str) -> Path:
+        return self.folder / f"{place}.json"
 
     def _rows(self, place: str) -> Path:
         return self.folder / f"{place}.parquet"
