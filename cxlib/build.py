@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import reduce
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import ibis.expr.types as ir
 from tqdm.auto import tqdm
 
 import cxlib
 from cxlib.engine.locks import write_lock
-from cxlib.engine.parts import hold_in_parts
 from cxlib.engine.patch import drop_tables
 from cxlib.engine.store import (
     Snapshot,
@@ -25,31 +21,24 @@ from cxlib.engine.store import (
     write_snapshot,
 )
 from cxlib.errors import CxError, unknown_name
-from cxlib.increments import (
-    LOG,
-    PRINTS,
-    LogWriter,
-    can_update,
-    prints_of,
-)
-from cxlib.ingest.accounts import count_rows, store_accounts, why_unusable
+from cxlib.event_log import Former, write_events
+from cxlib.increments import can_update
+from cxlib.ingest.accounts import count_rows, store_accounts
 from cxlib.ingest.changes import columns_of, warn_of_changes
 from cxlib.ingest.config import Sources, load_sources
 from cxlib.ingest.customers import OF_CUSTOMERS, store_customers
-from cxlib.ingest.delta import Delta, delta_of, stamps_of
-from cxlib.ingest.events import events_of
+from cxlib.ingest.delta import delta_of, stamps_of
 from cxlib.ingest.forgotten import load_forgotten
 from cxlib.ingest.identity import assign_customers, resolve_identities
 from cxlib.ingest.inputs import Input, hash_file, open_inputs
 from cxlib.ingest.keys import load_key, mark_of
 from cxlib.ingest.linking.manual import Decisions, load_decisions
-from cxlib.ingest.money import currency_findings
 from cxlib.ingest.records import note_references
-from cxlib.ingest.sentiment import add_text_sentiment
 from cxlib.ingest.sources import StagedSource, stage_source
 from cxlib.ingest.staging import StagedFiles
 from cxlib.ingest.texts import Scorer
 from cxlib.journeys.log import Journeys
+from cxlib.log_writer import LOG, PRINTS
 from cxlib.models.outcomes.stored import store_declared
 from cxlib.recipes import digest, recipe_of
 
@@ -57,9 +46,6 @@ if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
 __all__ = ["BuildResult", "build_store"]
-
-PART_ROWS = 12_000_000
-"""How many rows of exports, once for each event rule, give events that are ordered at a time."""
 
 
 @dataclass(frozen=True)
@@ -281,21 +267,23 @@ def _fill(
         delta = None
         if before is not None:
             delta = delta_of(con, config, staged, kept, before["files"], stamps)
-        begin, cut_off, findings, how = _write_events(
-            con, config, staged, text_scorer, kept, before, delta
-        )
-        if how["looked_at"] is None:
+        former = None if before is None else Former(before, delta)
+        written = write_events(con, config, staged, kept, text_scorer=text_scorer, former=former)
+        if written.how["looked_at"] is None:
             delta = None  # anyone may have been touched
         drop_tables(con, keep=[*LOG, *(OF_CUSTOMERS if delta is not None else ())])
         bar.update()
         silence = config.journeys.silence
+        begin, cut_off = written.observed_from, written.observed_until
         log = Journeys(con.table("events"), con.table("journeys"), cut_off, silence, begin)
         spells_of = store_declared(con, config, log)
         bar.set_description("gather customers")
-        findings += store_customers(con, config, staged, who, con.table(PRINTS), delta)
+        findings = written.findings + store_customers(
+            con, config, staged, who, con.table(PRINTS), delta
+        )
         bar.update()
         bar.set_description("check quality")
-        store_accounts(con, config, staged, findings)
+        store_accounts(con, config, staged, kept, findings)
         bar.update()
     return {
         "observed_from": None if begin is None else begin.isoformat(),
@@ -307,7 +295,7 @@ def _fill(
         "files": stamps,
         "counts": count_rows(con),
         "single_view": config.single_view(),
-        **how,
+        **written.how,
     }
 
 
@@ -320,77 +308,3 @@ def _check_personal(config: Sources, staged: Mapping[str, StagedSource]) -> None
     for name in config.personal:
         if name.casefold() not in found:
             raise unknown_name("column", name, known, "that is personal in any export")
-
-
-def _write_events(
-    con: BaseBackend,
-    config: Sources,
-    staged: Mapping[str, StagedSource],
-    text_scorer: Scorer | None,
-    kept: StagedFiles,
-    before: dict[str, Any] | None,
-    delta: Delta | None,
-) -> tuple[datetime | None, datetime, list[dict[str, Any]], dict[str, Any]]:
-    """Write the log; return its window of observation, findings on its texts, and how it was."""
-    rules = [rule for source in config.sources.values() for rule in source.events]
-    extras = dict.fromkeys(column for rule in rules for column in rule.columns)
-    tables = [table for item in staged.values() for table in events_of(item, extras)]
-    if not tables:
-        raise CxError(
-            "no export can be read, so there is nothing to store; " + why_unusable(staged)
-        )
-    raw = reduce(ir.Table.union, tables)
-    if before is None and any(rule.text is not None for rule in rules):
-        raw = con.create_table("cx_raw", raw, temp=True)
-    scored, findings = add_text_sentiment(
-        con, raw, scorer=text_scorer, calibrate=config.text.calibrate, known=kept.texts()
-    )
-    if before is not None:
-        begin, cut_off = _window(config, staged, scored.occurred_at.max())
-        writer = LogWriter(con, config.journeys, cut_off)
-        how = writer.update(scored, before, None if delta is None else delta.customers)
-        if how is not None:
-            return begin, cut_off, findings + currency_findings(con.table("events")), how
-    # Ids of journeys may meet where they are those of the exports (``prepare_events``).
-    together = scored.customer_id
-    if not config.journeys.numbers_journeys:
-        together = together.split("/")[0]
-    with hold_in_parts(con, scored, together, _parts_for(staged)) as parts:
-        con.drop_table("cx_raw", force=True)
-        prints = con.create_table("cx_new_prints", prints_of(parts), temp=True)
-        begin, cut_off = _window(config, staged, prints.last_seen_at.max())
-        how = LogWriter(con, config.journeys, cut_off).write(parts, prints)
-        con.drop_table("cx_new_prints")
-    return begin, cut_off, findings + currency_findings(con.table("events")), how
-
-
-def _parts_for(staged: Mapping[str, StagedSource]) -> int:
-    """In how many parts to order the events of these sources."""
-    rows = sum(
-        int(str(file["rows_read"])) * len(item.rule.events)
-        for item in staged.values()
-        for file in item.files
-    )
-    return max(1, ceil(rows / PART_ROWS))
-
-
-def _window(
-    config: Sources, staged: Mapping[str, StagedSource], last: ir.TimestampScalar
-) -> tuple[datetime | None, datetime]:
-    """When observation began, where that is declared, and when it ended."""
-    latest = last.to_pyarrow().as_py()
-    if latest is None:
-        raise CxError("no export gives a single event; " + why_unusable(staged))
-    begin, declared = config.window()
-    cut_off = declared or latest
-    if latest > cut_off:
-        raise CxError(
-            f"an event of {latest} lies after observed_until, {cut_off}; "
-            "set a later one in sources.yml, or leave it out"
-        )
-    if begin is not None and begin >= cut_off:
-        raise CxError(
-            f"observed_from, {begin}, is not before the end of the data, {cut_off}; "
-            "set an earlier one in sources.yml"
-        )
-    return begin, cut_off

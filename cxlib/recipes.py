@@ -52,7 +52,10 @@ def recipe_of(
     code = [
         package / "tables.py",
         package / "build.py",
+        package / "event_log.py",
+        package / "growth.py",
         package / "increments.py",
+        package / "log_writer.py",
         package / "recipes.py",
         *sorted((package / "engine").rglob("*.py")),
         *sorted((package / "ingest").rglob("*.py")),

@@ -4,15 +4,15 @@ import json
 import os
 import random
 import shutil
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from cxlib import build, increments
+from cxlib import event_log, increments
 from cxlib.build import build_store
 from cxlib.engine.store import Snapshot, current_snapshot
 from cxlib.errors import CxError
@@ -186,7 +186,7 @@ def test_only_customers_of_rows_that_came_or_went_are_looked_at(shop, monkeypatc
 def test_a_log_in_parts_is_the_log_as_a_whole(shop, tmp_path, monkeypatch):
     whole = build_store(shop, full=True).snapshot
     with monkeypatch.context() as patch:
-        patch.setattr(build, "PART_ROWS", 10)
+        patch.setattr(event_log, "PART_ROWS", 10)
         parts = build_store(
             tmp_path / "parts", sources=shop / "sources.yml", exports=shop / "exports"
         )
@@ -223,7 +223,7 @@ def test_a_part_holds_all_whose_journeys_share_an_id(tmp_path, monkeypatch):
         """,
     )
     whole = build_store(folder).snapshot
-    monkeypatch.setattr(build, "PART_ROWS", 1)
+    monkeypatch.setattr(event_log, "PART_ROWS", 1)
     parts = build_store(folder, full=True).snapshot
     ours, theirs = tables(parts), tables(whole)
     pd.testing.assert_frame_equal(ours["journeys"], theirs["journeys"])
@@ -231,7 +231,7 @@ def test_a_part_holds_all_whose_journeys_share_an_id(tmp_path, monkeypatch):
 
 
 def test_parts_without_an_event_say_so_and_one_customer_is_one_part(shop, monkeypatch):
-    monkeypatch.setattr(build, "PART_ROWS", 1)
+    monkeypatch.setattr(event_log, "PART_ROWS", 1)
     for path in (shop / "exports").iterdir():
         path.unlink()
     export(shop, "orders-1.csv", ["o1,1,buy,2024-02-03,5,Great"])
@@ -390,6 +390,7 @@ def put(folder: Path, state: dict) -> None:
     max_examples=int(os.environ.get("CXLIB_EXAMPLES", "2")),
     deadline=None,
     derandomize=True,
+    phases=[Phase.explicit, Phase.generate],  # to shrink an example takes a hundred builds
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
@@ -409,3 +410,89 @@ def test_an_update_equals_a_full_build_row_for_row(tmp_path_factory, first, seco
     second = {name: (second if name in changed else first)[name] for name in first}
     put(folder, second)
     check_same(folder, tmp_path_factory.mktemp("full"))
+
+
+def prints(snapshot: Snapshot) -> pd.DataFrame:
+    """What a snapshot remembers of its customers, but for their numbers and parts."""
+    frame = snapshot.con.table("cx_prints").drop("cx_customer", "cx_part").to_pandas()
+    return frame.sort_values("customer_id", ignore_index=True)
+
+
+later = st.lists(
+    st.lists(
+        st.tuples(
+            people,
+            st.sampled_from(["buy", "ask", "ask", "return"]),
+            # Mostly after everything before, and now and then not.
+            st.sampled_from([0, 1, 2, 3, 4, 5, 6, 7, -9]),
+            st.sampled_from(["", "good", "bad"]),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(
+    max_examples=int(os.environ.get("CXLIB_EXAMPLES", "2")),
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],  # to shrink an example takes a hundred builds
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    days=later,
+    journeys=st.sampled_from(
+        [
+            "split_after: 4 days, closes_after: 9 days",
+            "end: [got_help], closes_after: 9 days",
+            "start: [buy], split_after: 30 days",
+        ]
+    ),
+)
+def test_a_log_that_grew_is_the_log_as_a_whole(tmp_path_factory, days, journeys):
+    folder = start(tmp_path_factory.mktemp("shop"), journeys)
+    export(folder, "accounts.csv", ACCOUNTS)
+    every = ["buy", "ask", "return", "ask"]
+    first = [f"o{n},{n % 20 + 1},{every[n % 4]},2024-01-{n % 28 + 1:02},5,good" for n in range(60)]
+    export(folder, "orders-0.csv", first)
+    build_store(folder)
+    full, n = tmp_path_factory.mktemp("full"), 100
+    for number, events in enumerate(days):
+        rows = []
+        for who, what, day, text in events:
+            n += 1
+            at = datetime(2024, 2, 1) + timedelta(days=8 * number + day)
+            rows.append(f"o{n},{who},{what},{at:%Y-%m-%d},{n},{text}")
+        export(folder, f"orders-{number + 1}.csv", rows)
+        assert check_same(folder, full)["built"] == "incremental"
+        pd.testing.assert_frame_equal(
+            prints(current_snapshot(folder)), prints(current_snapshot(full))
+        )
+
+
+def test_what_came_is_added_and_no_event_before_is_written_again(shop, tmp_path):
+    text = (shop / "sources.yml").read_text()
+    split = "split_after: 30 days, closes_after: 5 days"
+    (shop / "sources.yml").write_text(text.replace("closes_after: 5 days", split))
+    before = build_store(shop).snapshot
+    kept = before.table("events").select("event_id").to_pandas()["event_id"]
+    before.con.disconnect()
+    # A journey goes on, another one begins, a customer is new to events, and one is late.
+    rows = ["o50,3,ask,2024-02-19,1,Bad", "o51,4,buy,2024-06-20,1,", "o52,5,buy,2024-01-07,1,"]
+    export(shop, "orders-2.csv", rows)
+    export(shop, "web.later.csv", ["nobody@shop.example,2024-03-01"])
+    meta = check_same(shop, tmp_path / "full")
+    assert meta["built"] == "incremental"
+    after = current_snapshot(shop)
+    events = after.table("events")
+    stored = events.order_by(events.rowid()).select("event_id", "customer_id").to_pandas()
+    late = set(stored["customer_id"][stored["event_id"] == "orders:o52:0"])
+    assert len(late) == 1
+    # All but the events of who was late stand where they stood.
+    staying = stored[~stored["customer_id"].isin(late)]["event_id"].tolist()
+    expected = [event for event in kept if event in set(staying)]
+    assert staying[: len(expected)] == expected
+    assert len(staying) == len(expected) + 4

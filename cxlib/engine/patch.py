@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     from ibis.backends import BaseBackend
 
-__all__ = ["copy_file", "drop_tables", "replace_rows", "stored_tables"]
+__all__ = ["copy_file", "drop_tables", "replace_rows", "stored_tables", "update_rows"]
 
 _CLONE = 0x40049409
 """FICLONE of Linux: a copy that shares its blocks with the original until one is written to."""
@@ -73,6 +73,38 @@ def replace_rows(
     con.drop_table("cx_gone")
     if rows is not None:
         con.insert(name, rows.select(*con.table(name).columns))
+
+
+def update_rows(con: BaseBackend, name: str, rows: ir.Table) -> None:
+    """Set columns of some rows of a table, where they stand.
+
+    Parameters
+    ----------
+    con
+        A DuckDB connection.
+    name
+        The table.
+    rows
+        One row for each to change: ``cx_stored``, its place (``rowid()``), and the columns to set.
+
+    Examples
+    --------
+    >>> import ibis
+    >>> from cxlib.engine.connect import connect
+    >>> con = connect()
+    >>> table = con.create_table("t", ibis.memtable({"k": [1, 2], "v": ["a", "b"]}))
+    >>> placed = table.mutate(cx_stored=table.rowid())
+    >>> second = placed.filter(placed.k == 2)
+    >>> update_rows(con, "t", second.select("cx_stored", v=ibis.literal("new")))
+    >>> con.table("t").order_by("k").v.to_list()
+    ['a', 'new']
+    """
+    changed = [column for column in rows.columns if column != "cx_stored"]
+    given = ", ".join(f'"{column}" = cx_given."{column}"' for column in changed)
+    con.raw_sql(
+        f'UPDATE "{name}" SET {given} FROM ({con.compile(rows)}) AS cx_given '
+        f'WHERE "{name}".rowid = cx_given.cx_stored'
+    )
 
 
 def drop_tables(con: BaseBackend, keep: Iterable[str] = ()) -> None:

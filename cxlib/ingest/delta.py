@@ -33,11 +33,14 @@ class Delta:
     anew
         Names of the sources that are given whole; the others are given with the rows that came,
         and none of theirs went.
+    came
+        Rows that came, by source; None where any row went.
     """
 
     customers: ir.Table
     sources: Mapping[str, StagedSource]
     anew: frozenset[str]
+    came: Mapping[str, StagedSource] | None
 
 
 def stamps_of(
@@ -113,6 +116,7 @@ def delta_of(
     customers: list[ir.Table] = []
     again: dict[str, StagedSource] = {}
     anew: set[str] = set()
+    any_went = False
     for name, item in staged.items():
         old, new = before["files"][name], now["files"][name]
         if old == new:
@@ -120,8 +124,9 @@ def delta_of(
         gone = [stamp.split("@")[0] for stamp in old if stamp not in new]
         if [kept.stamp(place) for place in gone] != [stamp for stamp in old if stamp not in new]:
             return None
-        came = [number for number, place in item.places.items() if kept.stamp(place) not in old]
-        again[name] = item.of_files(came)
+        files = [number for number, place in item.places.items() if kept.stamp(place) not in old]
+        again[name] = item.of_files(files)
+        any_went = any_went or bool(gone)
         lost = kept.read(con, f"{name}_gone", gone, keep=False)
         customers += _customers_of(again[name].rows, lost)
         if new[: len(old)] != old:
@@ -130,10 +135,11 @@ def delta_of(
         # A record is known since the earliest time in those that refer to it.
         if any(staged[other].rule.customer.of == name for other in {*again, *anew}):
             anew.add(name)
+    came = None if any_went else dict(again)
     again |= {name: staged[name] for name in anew}
     told = customers or [ibis.memtable({"customer_id": []}, schema={"customer_id": "string"})]
     changed = con.create_table("cx_changed", reduce(ir.Table.union, told).distinct(), temp=True)
-    return Delta(changed, again, frozenset(anew))
+    return Delta(changed, again, frozenset(anew), came)
 
 
 def _customers_of(came: ir.Table | None, gone: ir.Table | None) -> list[ir.Table]:

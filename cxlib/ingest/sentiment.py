@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from cxlib.ingest.texts import FEWEST_PAIRS, Scorer, fit_calibration, text_senti
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
-__all__ = ["SCALES", "add_text_sentiment", "score_sentiment"]
+__all__ = ["SCALES", "TextSentiments", "read_texts", "score_sentiment"]
 
 _BATCH = 20_000
 _MOST_PAIRS = 50_000
@@ -67,22 +68,65 @@ def score_sentiment(score: ir.NumericValue, scale: str) -> ir.FloatingValue:
     return ibis.cases((inside & (score < neutral), below), (inside, above), else_=None)
 
 
-def add_text_sentiment(
+@dataclass(frozen=True)
+class TextSentiments:
+    """The sentiment of every text that customers wrote.
+
+    Attributes
+    ----------
+    read
+        ``cx_text`` and ``cx_sentiment``, null where it could not be read; None where nobody wrote.
+    findings
+        For the ``quality`` table: texts that could not be read, by source, and how a calibration
+        went.
+    """
+
+    read: ir.Table | None
+    findings: list[dict[str, object]]
+
+    def add_to(self, events: ir.Table) -> ir.Table:
+        """Events whose sentiment comes from their score, or else from their text, without the text.
+
+        Parameters
+        ----------
+        events
+            Events with ``cx_text``, which may be null.
+
+        Returns
+        -------
+        ibis.expr.types.Table
+            As many; with ``sentiment_from`` ("score", "text" or null) where anybody wrote.
+        """
+        if self.read is None:
+            return events.drop("cx_text")
+        joined = events.left_join(self.read, "cx_text").drop("cx_text_right")
+        source = ibis.cases(
+            (joined.sentiment.notnull(), "score"),
+            (joined.cx_sentiment.notnull(), "text"),
+            else_=None,
+        )
+        scored = joined.mutate(
+            sentiment=ibis.coalesce(joined.sentiment, joined.cx_sentiment), sentiment_from=source
+        )
+        return scored.drop("cx_text", "cx_sentiment")
+
+
+def read_texts(
     con: BaseBackend,
     events: ir.Table,
     *,
     scorer: Scorer | None = None,
     calibrate: bool = False,
     known: Path | None = None,
-) -> tuple[ir.Table, list[dict[str, object]]]:
-    """Events whose sentiment comes from their score, or else from their text, without the text.
+) -> TextSentiments:
+    """Sentiment of the texts of events.
 
     Parameters
     ----------
     con
         The connection that the snapshot is written through.
     events
-        Events with ``cx_text``, which may be null.
+        All events, with ``cx_text``, which may be null.
     scorer
         What reads the texts; VADER by default.
     calibrate
@@ -91,12 +135,6 @@ def add_text_sentiment(
         Parquet file of the texts that this scorer has read before, by their hashes; it is written
         anew, with the texts of these events.
 
-    Returns
-    -------
-    tuple of ibis.expr.types.Table and list of dict
-        The events, with ``sentiment_from`` ("score", "text" or null), and findings for the
-        ``quality`` table: texts that could not be read, by source, and how a calibration went.
-
     Notes
     -----
     Each distinct text is read once, in batches. A calibration learns from at most 50,000 pairs,
@@ -104,7 +142,7 @@ def add_text_sentiment(
     """
     written = events.filter(events.cx_text.notnull())
     if not written.count().to_pyarrow().as_py():
-        return events.drop("cx_text"), []
+        return TextSentiments(None, [])
     read = _read_distinct(con, written.select("cx_text").distinct(), scorer, known)
     findings = _unreadable(
         written.select("event_id", "source", "cx_text").left_join(read, "cx_text")
@@ -112,15 +150,7 @@ def add_text_sentiment(
     if calibrate:
         read, finding = _calibrated(con, written, read)
         findings.append(finding)
-    read = read.select("cx_text", cx_sentiment="sentiment")
-    joined = events.left_join(read, "cx_text").drop("cx_text_right")
-    source = ibis.cases(
-        (joined.sentiment.notnull(), "score"), (joined.cx_sentiment.notnull(), "text"), else_=None
-    )
-    scored = joined.mutate(
-        sentiment=ibis.coalesce(joined.sentiment, joined.cx_sentiment), sentiment_from=source
-    )
-    return scored.drop("cx_text", "cx_sentiment"), findings
+    return TextSentiments(read.select("cx_text", cx_sentiment="sentiment"), findings)
 
 
 def _read_distinct(

@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 
 from cxlib.tables import CONTRACTS
 
-__all__ = ["COUNTED", "OF_STEPS", "count_ahead", "drop_counted", "is_counted"]
+__all__ = ["COUNTED", "OF_STEPS", "count_ahead", "count_on", "drop_counted", "is_counted"]
 
 COUNTED = tuple(CONTRACTS["counted_events"])
 OF_STEPS = ("cx_alone", "cx_new_to_journey", "cx_new_to_customer")
@@ -15,7 +15,7 @@ OF_STEPS = ("cx_alone", "cx_new_to_journey", "cx_new_to_customer")
 _OF_CUSTOMERS = ("cx_new_to_customer",)
 
 
-def count_ahead(events: ir.Table, *, first_number: int = 1) -> ir.Table:
+def count_ahead(events: ir.Table, *, first_number: int = 1, consecutive: bool = False) -> ir.Table:
     """Events of a log to be stored, with what makes distinct customers and journeys a sum.
 
     Parameters
@@ -25,6 +25,9 @@ def count_ahead(events: ir.Table, *, first_number: int = 1) -> ir.Table:
     first_number
         Number of the first customer, for a log that is written in parts. Customers who have a
         number (``cx_customer``) keep it.
+    consecutive
+        Whether the journeys of a customer follow one another, as numbered ones do: moves are then
+        new in the order of time, so that later events leave this as it was.
 
     Returns
     -------
@@ -60,15 +63,61 @@ def count_ahead(events: ir.Table, *, first_number: int = 1) -> ir.Table:
         number = ibis.row_number().over(ibis.window(order_by="customer_id")) + first_number
         numbers = customers.mutate(cx_customer=number.cast("int64"))
         events = events.join(numbers, "customer_id")
-    # Journeys of a customer may overlap, so the moves are taken journey by journey.
+    # Journeys that overlap are taken one by one.
+    order = ["cx_place"] if consecutive else ["journey_id", "step"]
     move = ["cx_customer", "touchpoint", "next_touchpoint"]
-    in_turn = ibis.window(group_by=move, order_by=["journey_id", "step"])
+    in_turn = ibis.window(group_by=move, order_by=order)
     before = events.journey_id.lag().over(in_turn)
     same_step = ibis.window(group_by=["cx_customer", "step"])
     return events.mutate(
         cx_alone=events.count().over(same_step) == 1,
         cx_new_to_journey=(before != events.journey_id).fill_null(True),
         cx_new_to_customer=before.isnull(),
+    )
+
+
+def count_on(counted: ir.Table, longest_before: ir.Table, moves_before: ir.Table) -> ir.Table:
+    """What ``count_ahead`` says of a customer's last journeys, where others went before them.
+
+    Parameters
+    ----------
+    counted
+        What ``count_ahead`` gives for the last journeys of each customer, which are consecutive.
+    longest_before
+        ``cx_customer`` and ``cx_longest``: the length of the customer's longest journey before.
+    moves_before
+        ``cx_customer``, ``touchpoint``, ``next_touchpoint``: each move that the customer made
+        before, once.
+
+    Returns
+    -------
+    ibis.expr.types.Table
+        The same rows, with ``cx_alone`` and ``cx_new_to_customer`` as in the whole log.
+
+    Examples
+    --------
+    >>> counted = ibis.memtable({
+    ...     "cx_customer": [1, 1], "step": [1, 2], "touchpoint": ["x", "y"],
+    ...     "next_touchpoint": ["y", "(end)"], "cx_alone": [True] * 2,
+    ...     "cx_new_to_customer": [True] * 2,
+    ... })
+    >>> longest = ibis.memtable({"cx_customer": [1], "cx_longest": [1]})
+    >>> moves = ibis.memtable({"cx_customer": [1], "touchpoint": ["x"], "next_touchpoint": ["y"]})
+    >>> on = count_on(counted, longest, moves).order_by("step")
+    >>> on.select("cx_alone", "cx_new_to_customer").to_pandas()
+       cx_alone  cx_new_to_customer
+    0     False               False
+    1      True                True
+    """
+    before = moves_before.mutate(cx_made=True)
+    rows = counted.left_join(longest_before, "cx_customer").drop("cx_customer_right")
+    rows = rows.left_join(before, ["cx_customer", "touchpoint", "next_touchpoint"])
+    return rows.select(
+        **{name: rows[name] for name in counted.columns}
+        | {
+            "cx_alone": rows.cx_alone & (rows.step > rows.cx_longest.fill_null(0)),
+            "cx_new_to_customer": rows.cx_new_to_customer & rows.cx_made.isnull(),
+        }
     )
 
 

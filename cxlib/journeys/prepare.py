@@ -14,6 +14,7 @@ from cxlib.journeys.counted import OF_STEPS
 from cxlib.tables import CONTRACTS, END, OPEN
 
 __all__ = [
+    "BEFORE",
     "customer_key",
     "fill_contract",
     "journey_table",
@@ -23,6 +24,8 @@ __all__ = [
 ]
 
 PREPARED = ("step", "next_touchpoint", "next_at", "is_open")
+BEFORE = ("cx_events_before", "cx_journeys_before")
+"""How many events and journeys a customer had before those at hand, where these are numbered on."""
 REQUIRED = ("event_id", "customer_id", "occurred_at", "touchpoint")
 ORDER = ("occurred_at", "event_id")
 _MICROSECOND = timedelta(microseconds=1)
@@ -74,6 +77,10 @@ def prepare_events(
     become the ``customer_id``, and an id that several customers share is split by customer, so
     that a journey always has one customer.
 
+    Events may be the last of their customers only, from the start of a journey on, where journeys
+    are numbered: with the columns ``cx_events_before`` and ``cx_journeys_before`` (int64, equal in
+    all events of a customer) places and journeys are numbered on from there.
+
     Examples
     --------
     >>> events = ibis.memtable({
@@ -97,6 +104,8 @@ def prepare_events(
     events = events if numbered else _keep_journey_ids(events)
     in_time = ibis.window(group_by=customer_key(events), order_by=ORDER)
     place = (ibis.row_number().over(in_time) + 1).cast("int64")
+    if BEFORE[0] in events.columns:
+        place = place + events[BEFORE[0]]
     goes_on = events.event_id.lead().over(in_time).isnull()
     if closes_after is not None:
         cut_off = ibis.literal(observed_until, type="timestamp")
@@ -324,8 +333,11 @@ def _number_journeys(events: ir.Table) -> ir.Table:
         ),
         "is_open": is_open,
     }
+    if BEFORE[1] in events.columns:
+        number = number + events[BEFORE[1]]
     journey_id = events.customer_id + "/" + number.cast("string")
-    kept = {name: events[name] for name in events.columns if name not in ("_starts", "_goes_on")}
+    gone = ("_starts", "_goes_on", *BEFORE)
+    kept = {name: events[name] for name in events.columns if name not in gone}
     return events.select(**kept | {"journey_id": journey_id} | placed)
 
 

@@ -1,0 +1,202 @@
+"""A log to which later events only came: last journeys go on, and all else stays where it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import ibis
+import ibis.expr.types as ir
+
+from cxlib.engine.patch import replace_rows, update_rows
+from cxlib.journeys.counted import COUNTED, count_on
+from cxlib.journeys.prepare import PREPARED, journey_table
+from cxlib.log_writer import (
+    ORDERED,
+    PRINTS,
+    LogWriter,
+    check_log,
+    count,
+    number_new,
+    prints_of,
+    touchpoints_of,
+)
+
+if TYPE_CHECKING:
+    from ibis.backends import BaseBackend
+
+__all__ = ["Growth", "grow_log"]
+
+_TEMPORARY = ("cx_came", "cx_on", "cx_held", "cx_last", "cx_found", "cx_own", "cx_own_journeys")
+_CHANGES = ("next_touchpoint", "next_at", "is_open", "cx_new_to_journey", "cx_new_to_customer")
+"""What later events may change in those of the journey that goes on, besides ``cx_alone``."""
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What became of the events that came.
+
+    Attributes
+    ----------
+    late
+        ``customer_id`` of those with an event that is no later than all that they had: their
+        events were left out.
+    prepared
+        How many events were prepared, again or for the first time.
+    appended
+        How many of them are new.
+    """
+
+    late: ir.Table
+    prepared: int
+    appended: int
+
+
+def grow_log(writer: LogWriter, came: ir.Table, candidates: ir.Table) -> Growth | None:
+    """Add events to a log whose journeys are numbered.
+
+    Parameters
+    ----------
+    writer
+        How the log is written, with a connection to the file that holds it.
+    came
+        Events that came, before they are prepared; none went.
+    candidates
+        ``customer_id`` of everyone who may be touched: of whom events came, or whose last journey
+        ended without one.
+
+    Returns
+    -------
+    Growth or None
+        None, and nothing is changed, where the events do not fit the log as it stands: a touchpoint
+        or a column is new.
+
+    Notes
+    -----
+    Events that are later than all others of their customer change neither the place nor the journey
+    of these. So only the customer's last journey is prepared again, and what differs is changed
+    where it stands. In older journeys one thing may differ: whether no other journey has a step.
+    """
+    con = writer.con
+    try:
+        held = con.create_table("cx_came", came, temp=True)
+        if touchpoints_of(held) - touchpoints_of(con.table("events")):
+            return None
+        late = _part_late(con, held, candidates)
+        on = con.table("cx_on")
+        last = con.create_table("cx_last", _last_journeys(con, on), temp=True)
+        wide = writer.wide(held)
+        found = con.create_table("cx_found", _prepared(writer, wide, on, last), temp=True)
+        own = writer.widened(wide, found)
+        if set(own.columns) != set(con.table("events").columns):
+            return None
+        own = con.create_table("cx_own", own, temp=True)
+        journeys = con.create_table("cx_own_journeys", journey_table(found), temp=True)
+        check_log(own, journeys)
+        prepared, appended = count(found), count(own)
+        _change_rows(con, found)
+        con.insert("events", own.select(*con.table("events").columns))
+        in_order = journeys.order_by("customer_id", "started_at", "journey_id")
+        replace_rows(con, "journeys", "journey_id", journeys, in_order)
+        replace_rows(con, PRINTS, "customer_id", on, on)
+    finally:
+        for name in _TEMPORARY:
+            con.drop_table(name, force=True)
+    return Growth(late, prepared, appended)
+
+
+def _part_late(con: BaseBackend, came: ir.Table, candidates: ir.Table) -> ir.Table:
+    """Table of the customers who are late; of the others, who go on, the table ``cx_on``.
+
+    These have the columns of ``PRINTS``, as they will be.
+    """
+    old = con.table(PRINTS).semi_join(candidates, "customer_id")
+    new = prints_of([came]).drop("cx_part")
+    both = candidates.left_join(old, "customer_id").drop("customer_id_right")
+    both = both.left_join(new, "customer_id")
+    rows = both.select(
+        customer_id=both.customer_id,
+        cx_part=both.cx_part,
+        cx_print=both.cx_print.fill_null(0) ^ both.cx_print_right.fill_null(0),
+        first_seen_at=ibis.coalesce(both.first_seen_at, both.first_seen_at_right),
+        last_seen_at=ibis.coalesce(both.last_seen_at_right, both.last_seen_at),
+        events=both.events.fill_null(0) + both.events_right.fill_null(0),
+        cx_customer=both.cx_customer,
+        cx_late=(both.first_seen_at_right <= both.last_seen_at).fill_null(False),
+    )
+    rows = con.create_table("cx_held", rows.filter(rows.events > 0), temp=True)
+    on = rows.filter(~rows.cx_late).drop("cx_late")
+    con.create_table("cx_on", number_new(on, con.table(PRINTS)), temp=True)
+    late = rows.filter(rows.cx_late).select("customer_id")
+    return con.create_table("cx_late", late, temp=True, overwrite=True)
+
+
+def _last_journeys(con: BaseBackend, on: ir.Table) -> ir.Table:
+    """What each customer who was there before had until the start of their last journey.
+
+    ``cx_customer``, ``cx_events_before``, ``cx_journeys_before`` and ``cx_longest``, the length of
+    the longest of these journeys, 0 where there is none.
+    """
+    theirs = con.table("journeys").semi_join(on, "cx_customer")
+    number = theirs.journey_id.substr(theirs.customer_id.length() + 1).cast("int64")
+    theirs = theirs.select("cx_customer", "length", cx_number=number)
+    ranked = theirs.group_by("cx_customer").aggregate(
+        cx_journeys_before=theirs.cx_number.max() - 1,
+        cx_events_before=(theirs.length.sum() - theirs.length.argmax(theirs.cx_number)),
+    )
+    older = theirs.inner_join(ranked, "cx_customer")
+    older = older.filter(older.cx_number <= older.cx_journeys_before)
+    longest = older.group_by("cx_customer").aggregate(cx_longest=older.length.max())
+    both = ranked.left_join(longest, "cx_customer")
+    return both.select(
+        "cx_customer",
+        cx_events_before=both.cx_events_before.cast("int64"),
+        cx_journeys_before=both.cx_journeys_before,
+        cx_longest=both.cx_longest.fill_null(0),
+    )
+
+
+def _prepared(writer: LogWriter, wide: ir.Table, on: ir.Table, last: ir.Table) -> ir.Table:
+    """Events of the journeys that go on, and those that came, as they are in the whole log.
+
+    Those of the log have their place in its table, ``cx_stored``; the others have ``cx_rowid``.
+    """
+    stored = writer.con.table("events")
+    theirs = stored.mutate(cx_stored=stored.rowid()).inner_join(last, "cx_customer")
+    names = {name: theirs[name].cast(wide[name].type()) for name in ORDERED}
+    ending = theirs.filter(theirs.cx_place > theirs.cx_events_before).select(
+        cx_stored="cx_stored", cx_rowid=ibis.null("int64"), **names
+    )
+    came = wide.select(
+        cx_stored=ibis.null("int64"), cx_rowid="cx_rowid", **{name: name for name in ORDERED}
+    )
+    before = on.select("customer_id", "cx_customer").left_join(last, "cx_customer")
+    known = before.select(
+        "customer_id",
+        "cx_customer",
+        cx_events_before=before.cx_events_before.fill_null(0),
+        cx_journeys_before=before.cx_journeys_before.fill_null(0),
+    )
+    counted = writer.ordered(ending.union(came).inner_join(known, "customer_id"))
+    moves = theirs.filter(theirs.cx_new_to_customer, theirs.cx_place <= theirs.cx_events_before)
+    moves = moves.select("cx_customer", "touchpoint", "next_touchpoint")
+    names_of = {name: moves[name].cast("string") for name in ("touchpoint", "next_touchpoint")}
+    found = count_on(counted, last.select("cx_customer", "cx_longest"), moves.mutate(**names_of))
+    return found.select(
+        "cx_stored", "cx_rowid", *ORDERED, *PREPARED, *(n for n in COUNTED if n not in ORDERED)
+    )
+
+
+def _change_rows(con: BaseBackend, found: ir.Table) -> None:
+    """Change what is no longer so in events that stay where they are."""
+    reach = found.group_by("cx_customer").aggregate(
+        cx_longest=found.step.max(), cx_first=found.cx_place.min()
+    )
+    stored = con.table("events")
+    older = stored.mutate(cx_stored=stored.rowid()).inner_join(reach, "cx_customer")
+    shared = older.filter(
+        older.cx_alone, older.step <= older.cx_longest, older.cx_place < older.cx_first
+    )
+    update_rows(con, "events", shared.select("cx_stored", cx_alone=ibis.literal(False)))
+    ending = found.filter(found.cx_stored.notnull())
+    update_rows(con, "events", ending.select("cx_stored", "cx_alone", *_CHANGES))
