@@ -123,9 +123,8 @@ def write_events(
         came = None
         if former.delta is not None and former.delta.came is not None:
             came = _events_of(former.delta.came, extras)
-        log = _update(
-            con, config, staged, former, events, None if came is None else texts.add_to(came)
-        )
+            came = texts.add_to(raw.limit(0) if came is None else came)
+        log = _update(con, config, staged, former, events, came)
     log = log or _write(con, config, staged, events)
     log.findings.extend([*texts.findings, *currency_findings(con.table("events"))])
     return log

@@ -12,6 +12,8 @@ from cxlib.engine.patch import replace_rows, update_rows
 from cxlib.journeys.counted import COUNTED, count_on
 from cxlib.journeys.prepare import PREPARED, journey_table
 from cxlib.log_writer import (
+    LAST_FULL,
+    MOST_TOUCHED,
     ORDERED,
     PRINTS,
     LogWriter,
@@ -68,8 +70,8 @@ def grow_log(writer: LogWriter, came: ir.Table, candidates: ir.Table) -> Growth 
     Returns
     -------
     Growth or None
-        None, and nothing is changed, where the events do not fit the log as it stands: a touchpoint
-        or a column is new.
+        None, and nothing is changed, where the log must be written whole: a touchpoint or a column
+        is new, more than half of the customers are late, or the log would grow by more than half.
 
     Notes
     -----
@@ -82,7 +84,11 @@ def grow_log(writer: LogWriter, came: ir.Table, candidates: ir.Table) -> Growth 
         held = con.create_table("cx_came", came, temp=True)
         if touchpoints_of(held) - touchpoints_of(con.table("events")):
             return None
+        if count(held) > LAST_FULL * count(con.table("events")):
+            return None
         late = _part_late(con, held, candidates)
+        if count(late) > MOST_TOUCHED * count(con.table(PRINTS)):
+            return None
         on = con.table("cx_on")
         last = con.create_table("cx_last", _last_journeys(con, on), temp=True)
         wide = writer.wide(held)
@@ -180,8 +186,7 @@ def _prepared(writer: LogWriter, wide: ir.Table, on: ir.Table, last: ir.Table) -
     counted = writer.ordered(ending.union(came).inner_join(known, "customer_id"))
     moves = theirs.filter(theirs.cx_new_to_customer, theirs.cx_place <= theirs.cx_events_before)
     moves = moves.select("cx_customer", "touchpoint", "next_touchpoint")
-    names_of = {name: moves[name].cast("string") for name in ("touchpoint", "next_touchpoint")}
-    found = count_on(counted, last.select("cx_customer", "cx_longest"), moves.mutate(**names_of))
+    found = count_on(counted, last.select("cx_customer", "cx_longest"), moves)
     return found.select(
         "cx_stored", "cx_rowid", *ORDERED, *PREPARED, *(n for n in COUNTED if n not in ORDERED)
     )
@@ -189,6 +194,9 @@ def _prepared(writer: LogWriter, wide: ir.Table, on: ir.Table, last: ir.Table) -
 
 def _change_rows(con: BaseBackend, found: ir.Table) -> None:
     """Change what is no longer so in events that stay where they are."""
+    ending = found.filter(found.cx_stored.notnull())
+    # First of all: after another change places of rows may be others.
+    update_rows(con, "events", ending.select("cx_stored", "cx_alone", *_CHANGES))
     reach = found.group_by("cx_customer").aggregate(
         cx_longest=found.step.max(), cx_first=found.cx_place.min()
     )
@@ -198,5 +206,3 @@ def _change_rows(con: BaseBackend, found: ir.Table) -> None:
         older.cx_alone, older.step <= older.cx_longest, older.cx_place < older.cx_first
     )
     update_rows(con, "events", shared.select("cx_stored", cx_alone=ibis.literal(False)))
-    ending = found.filter(found.cx_stored.notnull())
-    update_rows(con, "events", ending.select("cx_stored", "cx_alone", *_CHANGES))

@@ -12,6 +12,8 @@ from cxlib.engine.patch import replace_rows
 from cxlib.growth import grow_log
 from cxlib.journeys.prepare import journey_table, microseconds_between
 from cxlib.log_writer import (
+    LAST_FULL,
+    MOST_TOUCHED,
     PRINTS,
     LogWriter,
     check_log,
@@ -21,12 +23,8 @@ from cxlib.log_writer import (
     touchpoints_of,
 )
 
-__all__ = ["LAST_FULL", "can_update", "update_log"]
+__all__ = ["can_update", "update_log"]
 
-LAST_FULL = 0.5
-"""Share of appended rows from which a log is written anew, in order."""
-_MOST_TOUCHED = 0.5
-"""Share of customers from which on to order all is quicker than to find the events of these."""
 _TEMPORARY = (
     "cx_candidates",
     "cx_late",
@@ -74,7 +72,7 @@ def update_log(
     changed
         ``customer_id`` of those of whom any row came or went; None where that is not known.
     came
-        The events of rows that came, where none went; None where any did.
+        The events of rows that came, where none went; None where any did, or that is not known.
 
     Returns
     -------
@@ -98,7 +96,7 @@ def update_log(
             if growth is None:
                 return None
             candidates, prepared, appended = growth.late, growth.prepared, growth.appended
-        if candidates is not None and count(candidates) > _MOST_TOUCHED * count(con.table(PRINTS)):
+        if candidates is not None and count(candidates) > MOST_TOUCHED * count(con.table(PRINTS)):
             candidates = looked_at = None
         if candidates is None or count(candidates):
             n = _write_again(writer, events, moved_from, candidates)
@@ -197,7 +195,7 @@ def _touched(
         customer_id=ibis.coalesce(both.customer_id, both.customer_id_right),
     )
     touched = writer.con.create_table("cx_touched", number_new(found, every), temp=True)
-    return touched if count(touched) <= _MOST_TOUCHED * count(every) else None
+    return touched if count(touched) <= MOST_TOUCHED * count(every) else None
 
 
 def _goes_on(last_at: ir.TimestampValue, cut_off: datetime, closes: timedelta) -> ir.BooleanValue:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from cxlib.ingest.config import JourneyRule
 
 __all__ = [
+    "LAST_FULL",
     "LOG",
+    "MOST_TOUCHED",
     "ORDERED",
     "PRINTS",
     "LogWriter",
@@ -40,6 +42,10 @@ PRINTS = "cx_prints"
 many they are; and the part of the log that they were written with, null for who came later."""
 LOG = ("events", "journeys", PRINTS)
 """Tables of the log."""
+LAST_FULL = 0.5
+"""Share of appended rows from which a log is written anew, in order."""
+MOST_TOUCHED = 0.5
+"""Share of customers from which on to order all is quicker than to find the events of these."""
 ORDERED = ("event_id", "customer_id", "journey_id", "occurred_at", "touchpoint")
 """What order and journeys of events depend on."""
 

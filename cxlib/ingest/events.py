@@ -30,7 +30,7 @@ def events_of(staged: StagedSource, extras: Iterable[str]) -> list[ir.Table]:
     -------
     list of ibis.expr.types.Table
         The columns of the events contract up to ``source``, then ``cx_text``, what the customer
-        wrote (for ``score_texts``, which takes it away), then the extras. ``event_id`` is made
+        wrote (``TextSentiments.add_to`` takes it away), then the extras. ``event_id`` is made
         of the source, the row's id (or number) and the number of the rule: it is the same in every
         build, and rows without an id keep the order of their file.
 

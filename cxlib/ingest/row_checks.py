@@ -67,11 +67,11 @@ def row_findings(item: StagedSource, kept: StagedFiles) -> list[dict[str, object
     checks = _checks(item.judged, item)
     if not checks:
         return []
-    known = {number: kept.counts(place) for number, place in item.places.items()}
+    known = {number: kept.checked(place) for number, place in item.places.items()}
     new = [n for n, counts in known.items() if counts is None or len(counts) != len(checks)]
     if new:
         for number, counts in _count(item.judged, item, new).items():
-            known[number] = kept.keep_counts(item.places[number], counts)
+            known[number] = kept.keep_checked(item.places[number], counts)
     found = [
         _added_up(item.name, check, [of_file[k] for of_file in known.values() if of_file])
         for k, check in enumerate(checks)

@@ -135,6 +135,11 @@ def read_texts(
         Parquet file of the texts that this scorer has read before, by their hashes; it is written
         anew, with the texts of these events.
 
+    Returns
+    -------
+    TextSentiments
+        To be added to these events, or to some of them.
+
     Notes
     -----
     Each distinct text is read once, in batches. A calibration learns from at most 50,000 pairs,

@@ -154,9 +154,9 @@ class StagedFiles:
         self._write_json(self.folder / f"{place.split('-')[0]}.json", kept.__dict__)
         return kept
 
-    def counts(self, place: str) -> list[dict[str, Any]] | None:
-        """What was counted of the judged rows of a file; None where nothing was."""
-        path = self._counts(place)
+    def checked(self, place: str) -> list[dict[str, Any]] | None:
+        """What checks counted in the judged rows of a file; None where they did not."""
+        path = self._checked(place)
         try:
             counts = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
@@ -164,9 +164,9 @@ class StagedFiles:
         self.used.add(path.name)
         return counts
 
-    def keep_counts(self, place: str, counts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Keep what was counted of the judged rows of a file, beside them."""
-        self._write_json(self._counts(place), counts)
+    def keep_checked(self, place: str, counts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Keep what checks counted in the judged rows of a file, beside them."""
+        self._write_json(self._checked(place), counts)
         return counts
 
     def is_judged(self, place: str) -> bool:
@@ -245,7 +245,7 @@ class StagedFiles:
         os.replace(new, path)
         self.used.add(path.name)
 
-    def _counts(self, place: str) -> Path:
+    def _checked(self, place: str) -> Path:
         return self.folder / f"{place}.json"
 
     def _rows(self, place: str) -> Path:
