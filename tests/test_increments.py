@@ -126,6 +126,29 @@ def shop(built, tmp_path):
     return Path(shutil.copytree(built, tmp_path / "shop"))
 
 
+@pytest.fixture(scope="module")
+def numbered_built(tmp_path_factory):
+    """A shop with numbered journeys: customer 1 made twelve, the nineteen others one each."""
+    journeys = "split_after: 4 days, closes_after: 9 days"
+    folder = start(tmp_path_factory.mktemp("numbered") / "shop", journeys)
+    export(folder, "accounts.csv", [line.rsplit(",", 1)[0] + "," for line in ACCOUNTS])
+    whats = ["buy", "ask", "return"]
+    often = [
+        f"a{n},1,{whats[n % 3]},2024-{1 + n // 2:02}-{1 + n % 2 * 15:02},5," for n in range(12)
+    ]
+    once = [f"o{n},{n},{whats[n % 3]},2024-06-{5 + n},5," for n in range(2, 21)]
+    export(folder, "orders-1.csv", [*often, *once])
+    export(folder, "web.csv", ["c2@shop.example,2024-06-07"])
+    build_store(folder)
+    return folder
+
+
+@pytest.fixture
+def numbered(numbered_built, tmp_path):
+    """That shop to change."""
+    return Path(shutil.copytree(numbered_built, tmp_path / "shop"))
+
+
 def test_a_new_file_is_read_alone_and_touches_its_customers_only(shop, tmp_path, monkeypatch):
     read = []
     original = sources._read_input
@@ -473,26 +496,57 @@ def test_a_log_that_grew_is_the_log_as_a_whole(tmp_path_factory, days, journeys)
         )
 
 
-def test_what_came_is_added_and_no_event_before_is_written_again(shop, tmp_path):
-    text = (shop / "sources.yml").read_text()
-    split = "split_after: 30 days, closes_after: 5 days"
-    (shop / "sources.yml").write_text(text.replace("closes_after: 5 days", split))
-    before = build_store(shop).snapshot
-    kept = before.table("events").select("event_id").to_pandas()["event_id"]
-    before.con.disconnect()
-    # A journey goes on, another one begins, a customer is new to events, and one is late.
-    rows = ["o50,3,ask,2024-02-19,1,Bad", "o51,4,buy,2024-06-20,1,", "o52,5,buy,2024-01-07,1,"]
-    export(shop, "orders-2.csv", rows)
-    export(shop, "web.later.csv", ["nobody@shop.example,2024-03-01"])
-    meta = check_same(shop, tmp_path / "full")
-    assert meta["built"] == "incremental"
-    after = current_snapshot(shop)
-    events = after.table("events")
-    stored = events.order_by(events.rowid()).select("event_id", "customer_id").to_pandas()
-    late = set(stored["customer_id"][stored["event_id"] == "orders:o52:0"])
-    assert len(late) == 1
-    # All but the events of who was late stand where they stood.
-    staying = stored[~stored["customer_id"].isin(late)]["event_id"].tolist()
-    expected = [event for event in kept if event in set(staying)]
+def stored_ids(workspace: Path) -> pd.DataFrame:
+    """Events as they stand in the file of the current snapshot."""
+    snapshot = current_snapshot(workspace)
+    events = snapshot.table("events")
+    frame = events.order_by(events.rowid()).select("event_id", "customer_id").to_pandas()
+    snapshot.con.disconnect()
+    return frame
+
+
+def test_what_came_is_added_and_no_event_before_is_written_again(numbered, tmp_path):
+    before = stored_ids(numbered)["event_id"]
+    # A journey goes on, another begins, one customer is late and one new; all others fall silent.
+    rows = ["n1,20,ask,2024-06-26,1,", "n2,4,buy,2024-09-20,1,", "n3,5,buy,2024-06-07,1,"]
+    export(numbered, "orders-2.csv", rows)
+    export(numbered, "web.later.csv", ["nobody@shop.example,2024-07-01"])
+    meta = check_same(numbered, tmp_path / "full")
+    # These four, and who was last seen from 16 June on: 1 and 11 to 20.
+    assert (meta["built"], meta["looked_at"]) == ("incremental", 14)
+    # Of customer 5 both orders, of the others what came, with the help that was asked for.
+    assert meta["appended_share"] == pytest.approx((2 + 4) / len(stored_ids(numbered)))
+    now = stored_ids(numbered)
+    late = now["customer_id"][now["event_id"] == "orders:n3:0"].iloc[0]
+    staying = now["event_id"][now["customer_id"] != late].tolist()
+    expected = [event for event in before if event in set(staying)]
     assert staying[: len(expected)] == expected
     assert len(staying) == len(expected) + 4
+
+
+def test_journeys_are_numbered_on_beyond_the_tenth(numbered, tmp_path):
+    days = {
+        "orders-2.csv": ["n1,1,buy,2024-06-17,1,", "n2,1,ask,2024-07-17,1,"],
+        "orders-3.csv": ["n3,1,ask,2024-07-18,1,", "n4,2,buy,2024-07-18,1,"],
+        "orders-4.csv": ["n5,2,buy,2024-07-01,1,"],  # late, and nothing else
+        "orders-5.csv": ["n6,2,buy,never,1,"],
+    }
+    for name, lines in days.items():
+        export(numbered, name, lines)
+        assert check_same(numbered, tmp_path / "full")["built"] == "incremental"
+    journeys = current_snapshot(numbered).table("journeys")
+    assert journeys.filter(journeys.journey_id.endswith("/13")).length.to_list() == [4]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param(["n1,1,leave,2024-07-17,1,"], id="a touchpoint is new"),
+        pytest.param(["n1,1,ask,2024-07-17,1,Bad"], id="nobody wrote before"),
+        pytest.param([f"n{n},{n},buy,2024-06-01,1," for n in range(3, 19)], id="most are late"),
+        pytest.param([f"n{n},1,ask,2024-07-{n},1," for n in range(10, 28)], id="it grows by half"),
+    ],
+)
+def test_a_log_to_which_nothing_can_be_added_is_written_whole(numbered, lines):
+    export(numbered, "orders-2.csv", lines)
+    assert build_store(numbered).snapshot.meta["built"] == "full"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from cxlib.journeys.conversion.measures import funnel
-from cxlib.journeys.counted import count_ahead, is_counted
+from cxlib.journeys.counted import count_ahead, count_on, is_counted
 from cxlib.journeys.paths import flows, transitions
 from cxlib.journeys.prepare import journey_table
 from cxlib.journeys.retention import retention
@@ -42,6 +42,42 @@ def test_a_move_is_new_to_a_journey_and_to_a_customer_once(con):
     # x -> x, x -> x, x -> (end); then x -> x, x -> (end).
     found = events_of(log, "cx_new_to_journey", "cx_new_to_customer")
     assert found == [(True, True), (False, False), (True, True), (True, False), (True, False)]
+
+
+def test_moves_of_consecutive_journeys_are_new_in_the_order_of_time(con):
+    # Eleven journeys x y, x y, ... of which the tenth and eleventh stand first by their ids.
+    times = " ".join(f"x@{100 * n} y" for n in range(1, 12))
+    log = split_journeys(log_of(con, {"a": times}, closes_after="60 days"), gap="2 days")
+    events = count_ahead(log.events, consecutive=True)
+    found = events.filter(events.cx_new_to_customer).order_by("cx_place").cx_place.to_list()
+    assert found == [1, 2, 22]  # x -> y, y -> (end), and y -> (open) of the last
+
+
+def test_last_journeys_are_counted_as_in_the_whole_log(con):
+    log = split_journeys(log_of(con, {"a": "x y z x@100 y@101 x@200 y x z"}), gap="2 days")
+    whole = count_ahead(log.events, consecutive=True).cache()
+    last = log.events.filter(log.events.journey_id == "a/3").mutate(cx_customer=1)
+    alone = count_ahead(last, consecutive=True)
+    assert alone.cx_alone.all().execute()
+    before = whole.filter(whole.journey_id != "a/3")
+    moves = before.filter(before.cx_new_to_customer)
+    on = count_on(
+        alone,
+        before.group_by("cx_customer").aggregate(cx_longest=before.step.max()),
+        moves.select("cx_customer", "touchpoint", "next_touchpoint"),
+    )
+    expected = whole.filter(whole.journey_id == "a/3")
+    told = [
+        list(rows.order_by("cx_place").select("cx_alone", "cx_new_to_customer").to_pandas().values)
+        for rows in (on, expected)
+    ]
+    assert [tuple(row) for row in told[0]] == [tuple(row) for row in told[1]]
+    assert [tuple(row) for row in told[0]] == [
+        (False, False),  # x -> y was made before
+        (False, True),
+        (False, True),
+        (True, False),  # no journey had a fourth step; z -> (end) was made before
+    ]
 
 
 def test_a_step_is_alone_when_no_other_journey_of_the_customer_has_it(con):

@@ -33,6 +33,26 @@ def test_the_time_of_the_next_event_is_missing_only_on_the_last(con):
     assert events_of(log, "next_at") == [(datetime(2024, 1, 2, 6),), (None,)]
 
 
+def test_last_journeys_are_numbered_on_from_what_was_before(con):
+    rows = rows_of({"a": "x y x@100 y x@200", "b": "x y"})
+    rules = {"observed_until": datetime(2024, 3, 1), "closes_after": None}
+    rules["split_after"] = timedelta(days=2)
+    whole = prepare_events(con.create_table("whole", ibis.memtable(rows)), **rules)
+    last = con.create_table("last", ibis.memtable(rows[4:]))
+    before = {"a": (4, 2), "b": (0, 0)}
+    last = last.mutate(
+        cx_events_before=last.customer_id.cases(*((k, n) for k, (n, _) in before.items())),
+        cx_journeys_before=last.customer_id.cases(*((k, n) for k, (_, n) in before.items())),
+    )
+    columns = ["event_id", "journey_id", "cx_place", "step", "next_touchpoint", "is_open"]
+    found = prepare_events(last, **rules)
+    assert not {"cx_events_before", "cx_journeys_before"} & set(found.columns)
+    found = found.select(columns).order_by("event_id").to_pandas()
+    expected = whole.select(columns).order_by("event_id").to_pandas().tail(3)
+    pd.testing.assert_frame_equal(found, expected.reset_index(drop=True))
+    assert found["journey_id"].tolist() == ["a/3", "b/1", "b/1"]
+
+
 def test_equal_times_are_taken_in_the_order_of_event_ids(con):
     rows = rows_of({"a": "visit@0 ask@0 buy@0"})
     log = log_of(con, reversed(rows))
