@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import ibis.expr.types as ir
 
 from cxlib.engine.parts import hold_in_parts
+from cxlib.engine.writing import create_table
 from cxlib.errors import CxError
 from cxlib.increments import update_log
 from cxlib.ingest.accounts import why_unusable
@@ -114,7 +115,7 @@ def write_events(
             "no export can be read, so there is nothing to store; " + why_unusable(staged)
         )
     if former is None and any(rule.text is not None for rule in rules):
-        raw = con.create_table("cx_raw", raw, temp=True)
+        raw = create_table(con, "cx_raw", raw, temp=True)
     texts = read_texts(
         con, raw, scorer=text_scorer, calibrate=config.text.calibrate, known=kept.texts()
     )
@@ -168,7 +169,7 @@ def _write(
         together = together.split("/")[0]
     with hold_in_parts(con, events, together, _parts_for(staged)) as parts:
         con.drop_table("cx_raw", force=True)
-        prints = con.create_table("cx_new_prints", prints_of(parts), temp=True)
+        prints = create_table(con, "cx_new_prints", prints_of(parts), temp=True)
         begin, cut_off = _window(config, staged, _latest(prints.last_seen_at))
         how = LogWriter(con, config.journeys, cut_off).write(parts, prints)
         con.drop_table("cx_new_prints")

@@ -9,6 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from cxlib.engine.patch import replace_rows, update_rows
+from cxlib.engine.writing import create_table, insert_rows
 from cxlib.journeys.counted import COUNTED, count_on
 from cxlib.journeys.prepare import PREPARED, journey_table
 from cxlib.log_writer import (
@@ -81,7 +82,7 @@ def grow_log(writer: LogWriter, came: ir.Table, candidates: ir.Table) -> Growth 
     """
     con = writer.con
     try:
-        held = con.create_table("cx_came", came, temp=True)
+        held = create_table(con, "cx_came", came, temp=True)
         if touchpoints_of(held) - touchpoints_of(con.table("events")):
             return None
         if count(held) > LAST_FULL * count(con.table("events")):
@@ -90,18 +91,18 @@ def grow_log(writer: LogWriter, came: ir.Table, candidates: ir.Table) -> Growth 
         if count(late) > MOST_TOUCHED * count(con.table(PRINTS)):
             return None
         on = con.table("cx_on")
-        last = con.create_table("cx_last", _last_journeys(con, on), temp=True)
+        last = create_table(con, "cx_last", _last_journeys(con, on), temp=True)
         wide = writer.wide(held)
-        found = con.create_table("cx_found", _prepared(writer, wide, on, last), temp=True)
+        found = create_table(con, "cx_found", _prepared(writer, wide, on, last), temp=True)
         own = writer.widened(wide, found)
         if set(own.columns) != set(con.table("events").columns):
             return None
-        own = con.create_table("cx_own", own, temp=True)
-        journeys = con.create_table("cx_own_journeys", journey_table(found), temp=True)
+        own = create_table(con, "cx_own", own, temp=True)
+        journeys = create_table(con, "cx_own_journeys", journey_table(found), temp=True)
         check_log(own, journeys)
         prepared, appended = count(found), count(own)
         _change_rows(con, found)
-        con.insert("events", own.select(*con.table("events").columns))
+        insert_rows(con, "events", own)
         in_order = journeys.order_by("customer_id", "started_at", "journey_id")
         replace_rows(con, "journeys", "journey_id", journeys, in_order)
         replace_rows(con, PRINTS, "customer_id", on, on)
@@ -130,11 +131,11 @@ def _part_late(con: BaseBackend, came: ir.Table, candidates: ir.Table) -> ir.Tab
         cx_customer=both.cx_customer,
         cx_late=(both.first_seen_at_right <= both.last_seen_at).fill_null(False),
     )
-    rows = con.create_table("cx_held", rows.filter(rows.events > 0), temp=True)
+    rows = create_table(con, "cx_held", rows.filter(rows.events > 0), temp=True)
     on = rows.filter(~rows.cx_late).drop("cx_late")
-    con.create_table("cx_on", number_new(on, con.table(PRINTS)), temp=True)
+    create_table(con, "cx_on", number_new(on, con.table(PRINTS)), temp=True)
     late = rows.filter(rows.cx_late).select("customer_id")
-    return con.create_table("cx_late", late, temp=True, overwrite=True)
+    return create_table(con, "cx_late", late, temp=True)
 
 
 def _last_journeys(con: BaseBackend, on: ir.Table) -> ir.Table:

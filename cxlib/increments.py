@@ -9,6 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from cxlib.engine.patch import replace_rows
+from cxlib.engine.writing import create_table
 from cxlib.growth import grow_log
 from cxlib.journeys.prepare import journey_table, microseconds_between
 from cxlib.log_writer import (
@@ -87,8 +88,8 @@ def update_log(
     candidates: ir.Table | None = None
     try:
         if changed is not None:
-            candidates = con.create_table(
-                "cx_candidates", _with_ended(writer, changed, moved_from).distinct(), temp=True
+            candidates = create_table(
+                con, "cx_candidates", _with_ended(writer, changed, moved_from).distinct(), temp=True
             )
             looked_at = count(candidates)
         if candidates is not None and came is not None and writer.rules.numbers_journeys:
@@ -135,8 +136,8 @@ def _write_again(
     con = writer.con
     if candidates is not None:
         theirs = events.semi_join(candidates, "customer_id")
-        events = con.create_table("cx_looked_at", theirs, temp=True)
-    prints = con.create_table("cx_new_prints", prints_of([events]), temp=True)
+        events = create_table(con, "cx_looked_at", theirs, temp=True)
+    prints = create_table(con, "cx_new_prints", prints_of([events]), temp=True)
     if _ids_may_meet(writer, prints):
         return None
     if touchpoints_of(events) - touchpoints_of(con.table("events")):
@@ -144,12 +145,12 @@ def _write_again(
     touched = _touched(writer, prints, moved_from, candidates)
     if touched is None:
         return None
-    again = con.create_table("cx_again", events.semi_join(touched, "customer_id"), temp=True)
+    again = create_table(con, "cx_again", events.semi_join(touched, "customer_id"), temp=True)
     own = writer.prepared(again, touched)
     if set(own.columns) != set(con.table("events").columns):
         return None
-    own = con.create_table("cx_own", own, temp=True)
-    journeys = con.create_table("cx_own_journeys", journey_table(own), temp=True)
+    own = create_table(con, "cx_own", own, temp=True)
+    journeys = create_table(con, "cx_own_journeys", journey_table(own), temp=True)
     n = count(own)
     if n:
         check_log(own, journeys)
@@ -194,7 +195,7 @@ def _touched(
         "cx_part",
         customer_id=ibis.coalesce(both.customer_id, both.customer_id_right),
     )
-    touched = writer.con.create_table("cx_touched", number_new(found, every), temp=True)
+    touched = create_table(writer.con, "cx_touched", number_new(found, every), temp=True)
     return touched if count(touched) <= MOST_TOUCHED * count(every) else None
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import ibis.expr.types as ir
 
-from cxlib.engine.connect import create_named_table
 from cxlib.engine.patch import drop_tables, stored_tables
+from cxlib.engine.writing import create_named_table, create_table, insert_rows
 from cxlib.journeys.counted import COUNTED, count_ahead
 from cxlib.journeys.prepare import PREPARED, fill_contract, journey_table, prepare_events
 from cxlib.tables import END, OPEN, check_contract
@@ -191,13 +191,13 @@ class LogWriter:
             What the meta data of the snapshot say of how it was built.
         """
         drop_tables(self.con)
-        numbered = self.con.create_table(PRINTS, number_customers(prints))
+        numbered = create_table(self.con, PRINTS, number_customers(prints))
         names = set().union(*map(touchpoints_of, parts)) | {END, OPEN}
         for number, part in enumerate(parts):
             theirs = numbered.filter(numbered.cx_part == number)
             named = ["touchpoint", "next_touchpoint"]
             if len(parts) > 1:
-                part = self.con.create_table("cx_part", part, temp=True, overwrite=True)
+                part = create_table(self.con, "cx_part", part, temp=True)
             self._append("events", self.prepared(part, theirs), named, names)
             last = count(numbered.filter(numbered.cx_part < number))
             stored = self.con.table("events")
@@ -212,7 +212,7 @@ class LogWriter:
 
     def _append(self, name: str, rows: ir.Table, named: list[str], names: set[str]) -> None:
         if name in stored_tables(self.con):
-            self.con.insert(name, rows.select(*self.con.table(name).columns))
+            insert_rows(self.con, name, rows)
         else:
             create_named_table(self.con, name, rows, named, names)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ import ibis.expr.types as ir
 import pytest
 from ibis.backends.duckdb import Backend
 from ibis.backends.sql.compilers.base import SQLGlotCompiler
+from ibis.backends.sql.datatypes import DuckDBType
 
 _OF_ONE_CONNECTION = (
     ops.InMemoryTable,
@@ -71,6 +73,7 @@ def remembered_sql() -> Iterator[None]:
         object.__setattr__(self, "__precomputed_hash__", told)
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DuckDBType, "from_string", functools.cache(DuckDBType.from_string))
         patch.setattr(SQLGlotCompiler, "translate", remembered_tree)
         patch.setattr(Backend, "compile", remembered_text)
         patch.setattr(Backend, "_run_pre_execute_hooks", prepare_if_needed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,14 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "connect",
-    "create_named_table",
-    "create_temporary_view",
     "limit_memory",
     "local_to_utc",
     "parse_with_format",
 ]
 
-_MOST_NAMES = 250
 _SHARE_OF_MEMORY = 0.6
 
 
@@ -122,85 +118,6 @@ def limit_memory(con: BaseBackend) -> None:
         raise CxError(
             f"CXLIB_MEMORY is {told!r}, which is no amount of memory; write it as '8GB'"
         ) from error
-
-
-def create_named_table(
-    con: BaseBackend, name: str, table: ir.Table, columns: Iterable[str], names: Iterable[str]
-) -> ir.Table:
-    """New table, some of whose text columns hold few names and are kept as numbers of these.
-
-    Parameters
-    ----------
-    con
-        A DuckDB connection.
-    name
-        Name of the new table.
-    table
-        Its rows, in the order to be kept.
-    columns
-        Columns of text, or of lists of text, to keep as numbers.
-    names
-        Every text that they hold; all named tables of a connection have the same names.
-
-    Returns
-    -------
-    ibis.expr.types.Table
-        Its columns read, compare and sort as the text they were.
-
-    Notes
-    -----
-    The type is DuckDB's ENUM. More than 250 names stay text: they would be listed each time that a
-    table is opened.
-
-    Examples
-    --------
-    >>> con = connect()
-    >>> rows = ibis.memtable({"touchpoint": ["visit", "buy"]})
-    >>> table = create_named_table(con, "rows", rows, ["touchpoint"], ["visit", "buy"])
-    >>> table.order_by("touchpoint").touchpoint.to_list()
-    ['buy', 'visit']
-    """
-    listed = sorted(set(names))
-    if not listed or len(listed) > _MOST_NAMES:
-        return con.create_table(name, table)
-    con.create_table(name, schema=table.schema())
-    con.create_table("cx_names", ibis.memtable({"name": listed}), temp=True, overwrite=True)
-    con.raw_sql("CREATE TYPE IF NOT EXISTS cx_name AS ENUM (SELECT name FROM cx_names ORDER BY 1)")
-    con.drop_table("cx_names")
-    for column in columns:
-        kind = "cx_name[]" if table[column].type().is_array() else "cx_name"
-        con.raw_sql(f'ALTER TABLE "{name}" ALTER "{column}" TYPE {kind}')
-    con.insert(name, table)
-    return con.table(name)
-
-
-def create_temporary_view(con: BaseBackend, name: str, table: ir.Table) -> ir.Table:
-    """View of a table, gone with the connection: further expressions start from its name.
-
-    Parameters
-    ----------
-    con
-        A DuckDB connection.
-    name
-        Name of the view; one of the same name is replaced.
-    table
-        Its rows. Nothing is computed.
-
-    Returns
-    -------
-    ibis.expr.types.Table
-        The same rows. Ibis writes the SQL of a long expression anew in every query that has it as
-        a part, which takes longer than the query where there are few rows.
-
-    Examples
-    --------
-    >>> con = connect()
-    >>> orders = con.create_table("orders", ibis.memtable({"paid": [1, 0]}))
-    >>> create_temporary_view(con, "unpaid", orders.filter(orders.paid == 0)).count().to_pandas()
-    1
-    """
-    con.raw_sql(f'CREATE OR REPLACE TEMPORARY VIEW "{name}" AS {con.compile(table)}')
-    return con.table(name)
 
 
 def local_to_utc(local: ir.TimestampValue, zone: str, *, fold: str = "second") -> ir.TimestampValue:

@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from cxlib.engine.writing import create_table
+
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     from ibis.backends import BaseBackend
@@ -62,7 +64,7 @@ def hold_in_parts(
                 yield [con.table(name) for name in views]
                 return
             rows = con.table("cx_held_0") if views else rows.limit(0)
-        table = con.create_table("cx_held", rows, temp=True)
+        table = create_table(con, "cx_held", rows, temp=True)
         held.callback(con.drop_table, "cx_held")
         yield [table]
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cxlib.engine.writing import create_table, insert_rows
+
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     from ibis.backends import BaseBackend
@@ -68,11 +70,11 @@ def replace_rows(
     >>> con.table("t").order_by("k").v.to_list()
     ['c', 'd']
     """
-    con.create_table("cx_gone", gone.select(column), temp=True, overwrite=True)
+    create_table(con, "cx_gone", gone.select(column), temp=True)
     con.raw_sql(f'DELETE FROM "{name}" WHERE "{column}" IN (SELECT "{column}" FROM cx_gone)')
     con.drop_table("cx_gone")
     if rows is not None:
-        con.insert(name, rows.select(*con.table(name).columns))
+        insert_rows(con, name, rows)
 
 
 def update_rows(con: BaseBackend, name: str, rows: ir.Table) -> None:

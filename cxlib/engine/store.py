@@ -214,6 +214,8 @@ def write_snapshot(
             con = connect(f"duckdb://{building / _DATA}")
             try:
                 limit_memory(con)
+                # Nobody reads the file before it is closed, and then it is written through once.
+                con.raw_sql("SET checkpoint_threshold = '1TB'")
                 yield con
             finally:
                 con.disconnect()

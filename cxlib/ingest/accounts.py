@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import ibis.expr.types as ir
 
+from cxlib.engine.writing import create_table
 from cxlib.ingest.config import Sources
 from cxlib.ingest.quality import COLUMNS, quality
 from cxlib.ingest.sources import StagedSource
@@ -29,13 +30,13 @@ def store_accounts(
 ) -> None:
     """Write what became of every row: rejects, quality, and the counts per source."""
     rejects = reduce(ir.Table.union, [table for item in staged.values() for table in item.rejects])
-    con.create_table(
-        "rejects", rejects.order_by("source", "file", "row_number", "reason", "record")
+    create_table(
+        con, "rejects", rejects.order_by("source", "file", "row_number", "reason", "record")
     )
-    con.create_table(
-        "quality", ibis.memtable(quality(config, staged, kept, findings), schema=COLUMNS)
+    create_table(
+        con, "quality", ibis.memtable(quality(config, staged, kept, findings), schema=COLUMNS)
     )
-    con.create_table("sources", _source_counts(con, staged))
+    create_table(con, "sources", _source_counts(con, staged))
 
 
 def _source_counts(con: BaseBackend, staged: Mapping[str, StagedSource]) -> ir.Table:

@@ -9,6 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from cxlib.engine.patch import replace_rows
+from cxlib.engine.writing import create_table
 from cxlib.errors import CxError
 from cxlib.ingest.config import Sources
 from cxlib.ingest.delta import Delta
@@ -59,8 +60,8 @@ def store_customers(
     list of dict
         Findings for the ``quality`` table: attributes on which a customer's records differ.
     """
-    con.create_table("early_events", early_events(staged).order_by("event_id"))
-    con.create_table("merges", who.merges.order_by(*who.merges.columns))
+    create_table(con, "early_events", early_events(staged).order_by("event_id"))
+    create_table(con, "merges", who.merges.order_by(*who.merges.columns))
     again = staged if delta is None else delta.sources
     named = who.identities if delta is None else identities_of(again, who.customers)
     told = facts_of(again.values()).order_by("customer_id", "attribute", "source", "record_id")
@@ -73,7 +74,7 @@ def store_customers(
         known = known.semi_join(delta.customers, "customer_id")
     of_them = facts if delta is None else facts.semi_join(delta.customers, "customer_id")
     said = ranked(of_them, config.survivorship, list(config.sources), config.registers)
-    said = con.create_table("cx_said", said, temp=True)
+    said = create_table(con, "cx_said", said, temp=True)
     _write_customers(con, "conflicts", conflicts_among(said), ["customer_id", "attribute"], delta)
     everyone = customer_rows(seen, known, said, config.attributes)
     _write_customers(con, "customers", everyone, ["customer_id"], delta)
@@ -84,7 +85,7 @@ def store_customers(
 
 def _write_records(con: BaseBackend, name: str, rows: ir.Table, delta: Delta | None) -> None:
     if delta is None:
-        con.create_table(name, rows)
+        create_table(con, name, rows)
     else:
         gone = ibis.memtable({"source": sorted(delta.anew)}, schema={"source": "string"})
         replace_rows(con, name, "source", gone, rows)
@@ -94,7 +95,7 @@ def _write_customers(
     con: BaseBackend, name: str, rows: ir.Table, order: list[str], delta: Delta | None
 ) -> None:
     if delta is None:
-        con.create_table(name, rows.order_by(order))
+        create_table(con, name, rows.order_by(order))
     else:
         replace_rows(con, name, "customer_id", delta.customers, rows.order_by(order))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import ibis.expr.types as ir
 
+from cxlib.engine.writing import create_table
 from cxlib.ingest.config import Sources
 from cxlib.ingest.sources import StagedSource
 from cxlib.ingest.staging import StagedFiles
@@ -138,7 +139,7 @@ def delta_of(
     came = None if any_went else dict(again)
     again |= {name: staged[name] for name in anew}
     told = customers or [ibis.memtable({"customer_id": []}, schema={"customer_id": "string"})]
-    changed = con.create_table("cx_changed", reduce(ir.Table.union, told).distinct(), temp=True)
+    changed = create_table(con, "cx_changed", reduce(ir.Table.union, told).distinct(), temp=True)
     return Delta(changed, again, frozenset(anew), came)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import ibis
 import ibis.expr.types as ir
 
-from cxlib.engine.connect import create_temporary_view
+from cxlib.engine.writing import create_table, create_temporary_view
 from cxlib.ingest.config import Sources
 from cxlib.ingest.linking.linked import CUSTOMERS, MERGES, link_parties
 from cxlib.ingest.linking.manual import Decisions, by_hand, records_of
@@ -118,7 +118,7 @@ def resolve_identities(
     customers, merges = None, ibis.memtable([], schema=MERGES)
     if parties is not None and con is not None:
         size = 50 if config is None else config.linking.max_size
-        parties = con.create_table("cx_parties", parties, temp=True)
+        parties = create_table(con, "cx_parties", parties, temp=True)
         hands = by_hand(decided, records_of(decided, staged), parties)
         known, pairs = link_parties(parties, hands, max_size=size, key=key)
         customers = con.create_table("cx_customers", known, schema=CUSTOMERS, temp=True)

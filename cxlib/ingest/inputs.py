@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,13 +150,17 @@ def find_inputs(config: Sources, exports: Path, fetched: Path | None = None) -> 
     []
     """
     inputs: list[Input] = []
+    files = {name: find_files(rule, exports) for name, rule in config.sources.items()}
+    every = list(dict.fromkeys(path for paths in files.values() for path in paths))
+    with ThreadPoolExecutor() as threads:  # to hash a file leaves the interpreter to others
+        hashed = dict(zip(every, threads.map(_hashed, every), strict=True))
     for name, rule in config.sources.items():
         if rule.database is not None and fetched is not None:
             found = fetch_source(name, rule, exports, fetched, optional=rule.optional)
             if found is not None:
                 inputs.append(Input(name, rule.table or "query", *found))
-        for path in find_files(rule, exports):
-            inputs += _parts(name, rule, path, path.relative_to(exports).as_posix())
+        for path in files[name]:
+            inputs += _parts(name, rule, path, path.relative_to(exports).as_posix(), hashed[path])
     return inputs
 
 
@@ -214,8 +219,15 @@ def hash_file(path: Path) -> str:
         raise CxError(f"the file {path.name!r} cannot be read: {error.strerror}") from error
 
 
-def _parts(name: str, rule: Source, path: Path, file: str) -> Iterator[Input]:
-    stamp, digest = _stamp(path), hash_file(path)
+def _hashed(path: Path) -> tuple[tuple[int, int, int], str]:
+    """How a file was before it was hashed, and its hash."""
+    return _stamp(path), hash_file(path)
+
+
+def _parts(
+    name: str, rule: Source, path: Path, file: str, hashed: tuple[tuple[int, int, int], str]
+) -> Iterator[Input]:
+    stamp, digest = hashed
     if path.suffix.lower() not in WORKBOOKS or not path.stat().st_size:
         yield Input(name, file, path, digest, stamp=stamp)
         return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import ibis
 import ibis.expr.types as ir
 
+from cxlib.engine.writing import create_table
 from cxlib.ingest.events import event_id
 from cxlib.ingest.rules import meets
 from cxlib.ingest.sources import StagedSource
@@ -60,7 +61,7 @@ def note_references(
         if tables:
             every = reduce(ir.Table.union, tables)
             first = every.group_by("cx_key").aggregate(cx_referred_at=every.cx_referred_at.min())
-            table = con.create_table(f"{name}_referred", first, temp=True)
+            table = create_table(con, f"{name}_referred", first, temp=True)
             noted[name] = replace(staged[name], referred=table)
         return noted[name]
 

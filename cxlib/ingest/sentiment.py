@@ -11,6 +11,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from cxlib.engine.writing import create_table, insert_rows
 from cxlib.errors import unknown_name
 from cxlib.ingest.texts import FEWEST_PAIRS, Scorer, fit_calibration, text_sentiment
 
@@ -169,16 +170,16 @@ def _read_distinct(
     read = con.create_table("cx_texts", schema=schema, temp=True)
     if known is not None and known.is_file():
         before = con.read_parquet(known)
-        con.insert("cx_texts", keyed.inner_join(before, "cx_key").select(*schema))
+        insert_rows(con, "cx_texts", keyed.inner_join(before, "cx_key").select(*schema))
         keyed = keyed.anti_join(before, "cx_key")
     numbered = keyed.mutate(cx_number=ibis.row_number().over(order_by=keyed.cx_text))
-    waiting = con.create_table("cx_texts_waiting", numbered, temp=True)
+    waiting = create_table(con, "cx_texts_waiting", numbered, temp=True)
     n = int(waiting.count().to_pyarrow().as_py())
     for start in range(0, n, _BATCH):
         batch = waiting.filter(waiting.cx_number.between(start, start + _BATCH - 1))
         given = batch.order_by("cx_number").select("cx_key", "cx_text").to_pandas()
         frame = given.join(text_sentiment(given["cx_text"], scorer=scorer))
-        con.insert("cx_texts", ibis.memtable(frame[list(schema)], schema=schema))
+        insert_rows(con, "cx_texts", ibis.memtable(frame[list(schema)], schema=schema))
     if known is not None:
         _keep_read(con, read, known)
     return read.drop("cx_key")
@@ -237,7 +238,7 @@ def _calibrated(
     values = read.select("sentiment").distinct().filter(read.sentiment.notnull())
     texts = values.to_pandas()["sentiment"]
     mapped = pd.DataFrame({"sentiment": texts, "calibrated": calibration.predict(texts)})
-    table = con.create_table("cx_calibrated", ibis.memtable(mapped), temp=True)
+    table = create_table(con, "cx_calibrated", ibis.memtable(mapped), temp=True)
     joined = read.left_join(table, "sentiment")
     summary = calibration.summary.iloc[0]
     note = (

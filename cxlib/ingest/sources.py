@@ -12,10 +12,10 @@ import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 
-from cxlib.engine.connect import create_temporary_view
 from cxlib.engine.files.options import FileRows
 from cxlib.engine.files.reading import read_file
 from cxlib.engine.functions import keyed_hash
+from cxlib.engine.writing import create_table, create_temporary_view
 from cxlib.errors import CxError
 from cxlib.ingest.changes import renaming
 from cxlib.ingest.config import Source, Sources
@@ -244,7 +244,7 @@ def _judge_files(
     repeated = None
     if rule.id is not None:
         rows = create_temporary_view(con, f"{name}_unjudged", rows)
-        repeated = con.create_table(f"{name}_repeated", repeated_ids(rows, rule), temp=True)
+        repeated = create_table(con, f"{name}_repeated", repeated_ids(rows, rule), temp=True)
     judged = judge(rows, config, rule, repeated)
     if list(tables) == [0]:
         kept.write(con, places[0], judged)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import ibis.expr.types as ir
 
+from cxlib.engine.writing import create_table
 from cxlib.ingest.forgotten import Forgotten
 from cxlib.ingest.inputs import Input
 
@@ -200,7 +201,7 @@ class StagedFiles:
         """Keep the judged rows of a file."""
         personal = [name for name in rows.columns if name.startswith(_PERSONAL)]
         if personal:
-            rows = con.create_table("cx_judged", rows, temp=True, overwrite=True)
+            rows = create_table(con, "cx_judged", rows, temp=True)
             told = rows.select(*_PLACE, *personal)
             _write(con, told, self.personal / self._rows(place).name)
         _write(con, rows.drop(*personal), self._rows(place))

@@ -12,8 +12,8 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from cxlib.engine.connect import create_named_table
 from cxlib.engine.store import Snapshot, find_snapshot, write_snapshot
+from cxlib.engine.writing import create_named_table
 from cxlib.journeys.counted import count_ahead
 from cxlib.journeys.prepare import journey_table, prepare_events
 from cxlib.tables import END, OPEN

@@ -45,12 +45,12 @@ def test_a_move_is_new_to_a_journey_and_to_a_customer_once(con):
 
 
 def test_moves_of_consecutive_journeys_are_new_in_the_order_of_time(con):
-    # Eleven journeys x y, x y, ... of which the tenth and eleventh stand first by their ids.
-    times = " ".join(f"x@{100 * n} y" for n in range(1, 12))
-    log = split_journeys(log_of(con, {"a": times}, closes_after="60 days"), gap="2 days")
+    # Eleven journeys x y, of which the second and the tenth are x z: by their ids a/10 comes first.
+    times = " ".join(f"x@{100 * n} {'z' if n in (2, 10) else 'y'}" for n in range(1, 12))
+    log = split_journeys(log_of(con, {"a": times}), gap="2 days")
     events = count_ahead(log.events, consecutive=True)
     found = events.filter(events.cx_new_to_customer).order_by("cx_place").cx_place.to_list()
-    assert found == [1, 2, 22]  # x -> y, y -> (end), and y -> (open) of the last
+    assert found == [1, 2, 3, 4]
 
 
 def test_last_journeys_are_counted_as_in_the_whole_log(con):

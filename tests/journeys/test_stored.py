@@ -6,7 +6,8 @@ import ibis
 import pandas as pd
 import pytest
 
-from cxlib.engine.connect import connect, create_named_table
+from cxlib.engine.connect import connect
+from cxlib.engine.writing import create_named_table
 from cxlib.journeys.counted import count_ahead
 from cxlib.journeys.log import Journeys
 from cxlib.journeys.prepare import journey_table

@@ -24,6 +24,7 @@ from cxlib.engine.files.plain import (
     scratch_folder,
     write_utf8,
 )
+from cxlib.engine.writing import create_table
 from cxlib.errors import CxError
 
 if TYPE_CHECKING:
@@ -166,7 +167,9 @@ def _load(con: BaseBackend, plain: Path, name: str, header: _Header) -> None:
             rejects_scan=f"{name}_bad_scans",
         )
         empty_is_null = {column: raw[column].nullif("") for column in raw.columns}
-        con.create_table(name, raw.mutate(**empty_is_null, cx_row=ibis.row_number() + 1), temp=True)
+        create_table(
+            con, name, raw.mutate(**empty_is_null, cx_row=ibis.row_number() + 1), temp=True
+        )
     finally:
         con.drop_view(f"{name}_file", force=True)
 

@@ -20,6 +20,7 @@ from cxlib.engine.files.plain import (
     scratch_folder,
     write_utf8,
 )
+from cxlib.engine.writing import create_table
 from cxlib.errors import CxError
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _load_lines(con: BaseBackend, plain: Path, name: str) -> pd.DataFrame:
         rejects_table=f"{name}_bad_lines",
         rejects_scan=f"{name}_bad_scans",
     )
-    con.create_table(name, raw.mutate(cx_row=ibis.row_number() + 1), temp=True)
+    create_table(con, name, raw.mutate(cx_row=ibis.row_number() + 1), temp=True)
     con.drop_view(f"{name}_file")
     lines = con.table(f"{name}_bad_lines").select("line", "error_message", "csv_line")
     frame = lines.distinct(on="line", keep="first").order_by("line").to_pandas()
@@ -158,7 +159,8 @@ def _part_columns(
     columns = _columns(path, objects)
     refuse_reserved(path.name, columns)
     values = objects.select("cx_row", cx_values=_extract(objects.object, list(columns.values())))
-    table = con.create_table(
+    table = create_table(
+        con,
         name,
         values.select(
             **{column: values.cx_values[at].nullif("") for at, column in enumerate(columns)},

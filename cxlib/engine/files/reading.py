@@ -14,6 +14,7 @@ from cxlib.engine.files.objects import read_objects
 from cxlib.engine.files.options import FileOptions, FileRows, distinct_names, refuse_reserved
 from cxlib.engine.files.plain import plain_suffix
 from cxlib.engine.files.sheets import WORKBOOKS, read_sheet
+from cxlib.engine.writing import create_table
 from cxlib.errors import CxError
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _read_parquet(con: BaseBackend, path: Path, name: str) -> FileRows:
         refuse_reserved(path.name, columns)
         text = {column: value.cast("string").nullif("") for column, value in columns.items()}
         table = raw.select(**text, cx_row=ibis.row_number() + 1)
-        return FileRows(con.create_table(name, table, temp=True))
+        return FileRows(create_table(con, name, table, temp=True))
     finally:
         con.drop_view(f"{name}_file", force=True)
 

@@ -9,6 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from cxlib.engine.functions import edits, resemblance
+from cxlib.engine.writing import create_table
 from cxlib.ingest.linking.blocks import add_blocks
 from cxlib.ingest.linking.model import PEOPLE, score_pairs, train_model
 
@@ -53,14 +54,14 @@ def find_pairs(con: BaseBackend, parties: ir.Table) -> tuple[ir.Table, ir.Table]
     """
     people = _without_offices(parties)
     blocked = add_blocks(people.filter(*_compared(people)))
-    con.create_table(PEOPLE, blocked)
+    create_table(con, PEOPLE, blocked)
     people = con.table(PEOPLE)
-    conflicts = con.create_table("conflicts", _conflicts(people))
+    conflicts = create_table(con, "conflicts", _conflicts(people))
     keys = [_equal_keys(parties), _equal_emails(people, conflicts)]
-    certain = con.create_table("certain", reduce(ir.Table.union, keys))
+    certain = create_table(con, "certain", reduce(ir.Table.union, keys))
     if int(people.count().to_pyarrow().as_py()) < 2:
         return certain, conflicts.drop("value")
-    scored = con.create_table("scored", score_pairs(con, train_model(con)))
+    scored = create_table(con, "scored", score_pairs(con, train_model(con)))
     clashing = _clashing(people, scored)
     model = scored.anti_join(clashing, ["left", "right"]).mutate(
         decision=ibis.literal("model"), rule=ibis.literal("model")

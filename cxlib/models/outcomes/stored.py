@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from cxlib.engine.store import Snapshot
+from cxlib.engine.writing import create_table
 from cxlib.errors import CxError, unknown_name
 from cxlib.ingest.config import Sources, SpellRule
 from cxlib.journeys.log import Journeys
@@ -57,7 +58,7 @@ def store_spells(con: BaseBackend, name: str, found: Spells) -> dict[str, Any]:
     >>> store_spells(log.events.get_backend(), "churn", found)["window_start"]
     '2024-01-01T00:00:00'
     """
-    table = con.create_table(_TABLE + name, found.table.order_by("customer_id", "spell"))
+    table = create_table(con, _TABLE + name, found.table.order_by("customer_id", "spell"))
     check_contract(table, "spells")
     begin = found.window_start
     return {
