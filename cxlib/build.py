@@ -214,7 +214,7 @@ def _build(
         before = None if start is None else start.meta
         meta |= _fill(con, config, decided, inputs, text_scorer, progress, kept, before)
         warn_of_changes(columns_before, meta["columns"], config)
-        meta["built_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+        meta["built_at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
     kept.remove_unused()
     built = find_snapshot(workspace, snapshot_id)
     if built is None:

@@ -34,7 +34,7 @@ def remembered_sql() -> Iterator[None]:
     """
     translate, compile_text = SQLGlotCompiler.translate, Backend.compile
     prepare, begin = Backend._run_pre_execute_hooks, ops.Literal.__init__
-    cache = Backend._create_cached_table
+    cache, connect = Backend._create_cached_table, Backend.do_connect
     trees: dict[tuple[type, int], Any] = {}
     texts: dict[int, str] = {}
     plain: dict[int, bool] = {}
@@ -72,7 +72,13 @@ def remembered_sql() -> Iterator[None]:
         told = hash((type(self), repr(self.value), self.dtype))
         object.__setattr__(self, "__precomputed_hash__", told)
 
+    def connect_with_one_thread(self: Backend, *args: Any, **options: Any) -> None:
+        connect(self, *args, **options)
+        # For a handful of rows a second one has nothing to do, and is woken for each query.
+        self.con.execute("SET threads = 1")
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Backend, "do_connect", connect_with_one_thread)
         patch.setattr(DuckDBType, "from_string", functools.cache(DuckDBType.from_string))
         patch.setattr(SQLGlotCompiler, "translate", remembered_tree)
         patch.setattr(Backend, "compile", remembered_text)

@@ -7,6 +7,7 @@ import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -51,30 +52,31 @@ HEADS = {
 }
 
 
-def tables(snapshot: Snapshot) -> dict[str, pd.DataFrame]:
-    """Every table, its rows in an order of their own; customers' numbers are set apart."""
-    found = {}
-    for name in snapshot.con.list_tables():
-        if name.startswith("cx_"):
-            continue
-        frame = snapshot.table(name).to_pandas()
-        frame = frame.drop(columns="cx_customer", errors="ignore").map(
-            lambda value: tuple(value) if isinstance(value, list) else value
-        )
-        frame = frame.astype("object").where(frame.notna(), None)
-        rows = sorted(frame.itertuples(index=False, name=None), key=repr)
-        found[name] = pd.DataFrame(rows, columns=frame.columns)
+def tables(snapshot: Snapshot) -> dict[str, list[str]]:
+    """Every table, its rows in an order of their own; numbers of customers and parts are left out.
+
+    What a snapshot remembers of its customers (``cx_prints``) is one of them.
+    """
+    con = duckdb.connect(snapshot.data.as_posix(), read_only=True)
+    with con:
+        names = [name for (name,) in con.execute("SHOW TABLES").fetchall()]
+        found = {}
+        for name in names:
+            rows = con.table(name)
+            kept = [column for column in rows.columns if column not in ("cx_customer", "cx_part")]
+            quoted = ", ".join(f'"{column}"' for column in kept)
+            found[name] = [str(kept), *sorted(map(repr, rows.project(quoted).fetchall()))]
     return found
 
 
 def numbers_hold(snapshot: Snapshot) -> bool:
-    """Whether each customer has one number, in events and journeys, and no two share one."""
-    pairs = [
-        snapshot.table(name).select("customer_id", "cx_customer").to_pandas()
-        for name in ("events", "journeys")
-    ]
-    pairs = pd.concat(pairs).drop_duplicates()
-    return pairs["customer_id"].is_unique and pairs["cx_customer"].is_unique
+    """Whether each customer has one number, in all tables, and no two share one."""
+    pairs = "SELECT customer_id, cx_customer FROM"
+    every = " UNION ".join(f"{pairs} {name}" for name in ("events", "journeys", "cx_prints"))
+    count = "count(*), count(DISTINCT customer_id), count(DISTINCT cx_customer)"
+    with duckdb.connect(snapshot.data.as_posix(), read_only=True) as con:
+        [counts] = con.execute(f"SELECT {count} FROM ({every})").fetchall()
+    return len(set(counts)) == 1
 
 
 def check_same(workspace: Path, full: Path) -> dict:
@@ -85,13 +87,11 @@ def check_same(workspace: Path, full: Path) -> dict:
     ).snapshot
     ours, theirs = tables(updated), tables(anew)
     assert ours.keys() == theirs.keys()
-    for name, frame in theirs.items():
-        pd.testing.assert_frame_equal(ours[name], frame, obj=name)
+    for name, rows in theirs.items():
+        assert ours[name] == rows, name
     assert numbers_hold(updated)
     for name in ("observed_until", "counts", "inputs"):
         assert updated.meta[name] == anew.meta[name]
-    updated.con.disconnect()
-    anew.con.disconnect()
     return updated.meta
 
 
@@ -214,8 +214,8 @@ def test_a_log_in_parts_is_the_log_as_a_whole(shop, tmp_path, monkeypatch):
             tmp_path / "parts", sources=shop / "sources.yml", exports=shop / "exports"
         )
     ours, theirs = tables(parts.snapshot), tables(whole)
-    for name, frame in theirs.items():
-        pd.testing.assert_frame_equal(ours[name], frame, obj=name)
+    for name, rows in theirs.items():
+        assert ours[name] == rows, name
     assert numbers_hold(parts.snapshot)
     last = parts.snapshot.con.table("cx_prints").cx_part.max().execute()
     assert last > 1
@@ -249,8 +249,8 @@ def test_a_part_holds_all_whose_journeys_share_an_id(tmp_path, monkeypatch):
     monkeypatch.setattr(event_log, "PART_ROWS", 1)
     parts = build_store(folder, full=True).snapshot
     ours, theirs = tables(parts), tables(whole)
-    pd.testing.assert_frame_equal(ours["journeys"], theirs["journeys"])
-    assert len(ours["journeys"]) == 3
+    assert ours["journeys"] == theirs["journeys"]
+    assert len(ours["journeys"]) == 1 + 3  # with the names of the columns
 
 
 def test_parts_without_an_event_say_so_and_one_customer_is_one_part(shop, monkeypatch):
@@ -435,12 +435,6 @@ def test_an_update_equals_a_full_build_row_for_row(tmp_path_factory, first, seco
     check_same(folder, tmp_path_factory.mktemp("full"))
 
 
-def prints(snapshot: Snapshot) -> pd.DataFrame:
-    """What a snapshot remembers of its customers, but for their numbers and parts."""
-    frame = snapshot.con.table("cx_prints").drop("cx_customer", "cx_part").to_pandas()
-    return frame.sort_values("customer_id", ignore_index=True)
-
-
 later = st.lists(
     st.lists(
         st.tuples(
@@ -454,7 +448,7 @@ later = st.lists(
         max_size=8,
     ),
     min_size=1,
-    max_size=3,
+    max_size=2,
 )
 
 
@@ -491,9 +485,6 @@ def test_a_log_that_grew_is_the_log_as_a_whole(tmp_path_factory, days, journeys)
             rows.append(f"o{n},{who},{what},{at:%Y-%m-%d},{n},{text}")
         export(folder, f"orders-{number + 1}.csv", rows)
         assert check_same(folder, full)["built"] == "incremental"
-        pd.testing.assert_frame_equal(
-            prints(current_snapshot(folder)), prints(current_snapshot(full))
-        )
 
 
 def stored_ids(workspace: Path) -> pd.DataFrame:

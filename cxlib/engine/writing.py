@@ -78,11 +78,15 @@ def insert_rows(con: BaseBackend, name: str, rows: ir.Table) -> None:
     >>> table.order_by("n").who.to_list()
     ['a', 'b']
     """
-    if rows.op().find(ops.InMemoryTable):
+    op, columns = rows.op(), ", ".join(map(_quoted, rows.columns))
+    if isinstance(op, ops.InMemoryTable):
+        con.con.register("cx_given", op.data.to_pyarrow(op.schema))
+        con.raw_sql(f"INSERT INTO {_quoted(name)} ({columns}) FROM cx_given")
+        con.con.unregister("cx_given")
+    elif op.find(ops.InMemoryTable):
         con.insert(name, rows.select(*con.table(name).columns))
-        return
-    columns = ", ".join(map(_quoted, rows.columns))
-    con.raw_sql(f"INSERT INTO {_quoted(name)} ({columns}) {con.compile(rows)}")
+    else:
+        con.raw_sql(f"INSERT INTO {_quoted(name)} ({columns}) {con.compile(rows)}")
 
 
 def create_named_table(
@@ -115,6 +119,7 @@ def create_named_table(
 
     Examples
     --------
+    >>> from cxlib.engine.connect import connect
     >>> con = connect()
     >>> rows = ibis.memtable({"touchpoint": ["visit", "buy"]})
     >>> table = create_named_table(con, "rows", rows, ["touchpoint"], ["visit", "buy"])
@@ -155,6 +160,7 @@ def create_temporary_view(con: BaseBackend, name: str, table: ir.Table) -> ir.Ta
 
     Examples
     --------
+    >>> from cxlib.engine.connect import connect
     >>> con = connect()
     >>> orders = con.create_table("orders", ibis.memtable({"paid": [1, 0]}))
     >>> create_temporary_view(con, "unpaid", orders.filter(orders.paid == 0)).count().to_pandas()
