@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 from cxlib.engine.writing import create_table
 from cxlib.ingest.config import Sources
 from cxlib.ingest.quality import COLUMNS, quality
-from cxlib.ingest.sources import StagedSource
+from cxlib.ingest.sources import REJECTS, StagedSource
 from cxlib.ingest.staging import StagedFiles
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def store_accounts(
     findings: list[dict[str, Any]],
 ) -> None:
     """Write what became of every row: rejects, quality, and the counts per source."""
-    rejects = reduce(ir.Table.union, [table for item in staged.values() for table in item.rejects])
+    tables = [table for item in staged.values() for table in item.rejects]
+    rejects = reduce(ir.Table.union, tables) if tables else ibis.memtable([], schema=REJECTS)
     create_table(
         con, "rejects", rejects.order_by("source", "file", "row_number", "reason", "record")
     )

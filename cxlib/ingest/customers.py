@@ -61,7 +61,9 @@ def store_customers(
         Findings for the ``quality`` table: attributes on which a customer's records differ.
     """
     create_table(con, "early_events", early_events(staged).order_by("event_id"))
-    create_table(con, "merges", who.merges.order_by(*who.merges.columns))
+    # Where nobody was linked there are none to put in order.
+    merges = who.merges if who.customers is None else who.merges.order_by(*who.merges.columns)
+    create_table(con, "merges", merges)
     again = staged if delta is None else delta.sources
     named = who.identities if delta is None else identities_of(again, who.customers)
     told = facts_of(again.values()).order_by("customer_id", "attribute", "source", "record_id")

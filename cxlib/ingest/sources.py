@@ -28,7 +28,19 @@ from cxlib.ingest.staging import KeptFile, StagedFiles, with_personal
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
-__all__ = ["StagedSource", "stage_source"]
+__all__ = ["REJECTS", "StagedSource", "stage_source"]
+
+REJECTS = ibis.schema(
+    {
+        "source": "string",
+        "file": "string",
+        "row_number": "int64",
+        "rows": "int64",
+        "reason": "string",
+        "record": "string",
+    }
+)
+"""Columns of the table ``rejects``."""
 
 
 @dataclass(frozen=True)
@@ -173,13 +185,15 @@ def stage_source(
             con.drop_table(f"{name}_{number}", force=True)
     judged = kept.read(con, f"{name}_judged", [*with_rows.values()])
     lost = [row for found in files for row in found.rejects]
-    rejects = ibis.memtable(pa.Table.from_pylist(lost, schema=_REJECTS.to_pyarrow()))
+    rejects: tuple[ir.Table, ...] = ()
+    if lost:
+        rejects = (ibis.memtable(pa.Table.from_pylist(lost, schema=REJECTS.to_pyarrow())),)
     read = tuple({"file": found.file, **found.counts} for found in files)
     personal = kept.read_personal(con, f"{name}_personal", [*with_rows.values()])
-    whole = StagedSource(name, rule, judged, (rejects,), read, places[-1], with_rows, personal)
+    whole = StagedSource(name, rule, judged, rejects, read, places[-1], with_rows, personal)
     if judged is None:
         return whole
-    return replace(whole, rejects=(rejects, _rejected_rows(judged, whole)))
+    return replace(whole, rejects=(*rejects, _rejected_rows(judged, whole)))
 
 
 def _around(rule: Source, staged: Mapping[str, StagedSource]) -> str:
@@ -328,19 +342,7 @@ def _whole_file(name: str, file: str, rows: int, reason: str) -> ir.Table:
             "record": [None],
         }
     )
-    return ibis.memtable(frame, schema=_REJECTS)
-
-
-_REJECTS = ibis.schema(
-    {
-        "source": "string",
-        "file": "string",
-        "row_number": "int64",
-        "rows": "int64",
-        "reason": "string",
-        "record": "string",
-    }
-)
+    return ibis.memtable(frame, schema=REJECTS)
 
 
 def _with_columns(table: ir.Table, columns: Mapping[str, str]) -> ir.Table:
