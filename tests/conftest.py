@@ -26,7 +26,7 @@ def key_of_pseudonyms():
 
 @pytest.fixture(scope="session", autouse=True)
 def sql_of_ibis(request: pytest.FixtureRequest):
-    """Ibis writes the SQL of equal expressions once, unless ``--all-sql`` says otherwise."""
+    """Ibis writes equal SQL once, for one thread, unless ``--all-sql`` says otherwise."""
     with nullcontext() if request.config.getoption("--all-sql") else remembered_sql():
         yield
 
@@ -57,7 +57,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all-sql",
         action="store_true",
-        help="let Ibis write the SQL of each query, also where it wrote the same before",
+        help="let Ibis write the SQL of each query, also where it wrote the same before, "
+        "and DuckDB use all cores",
     )
 
 

@@ -30,7 +30,7 @@ def remembered_sql() -> Iterator[None]:
 
     To write it takes a tenth of a second, and most of the time of the tests. A table is told from
     another by its name and its columns, so nothing is remembered of the rows; and of expressions
-    only their hashes are, so that no connection stays open.
+    only their hashes are, so that no connection stays open. DuckDB works with one thread.
     """
     translate, compile_text = SQLGlotCompiler.translate, Backend.compile
     prepare, begin = Backend._run_pre_execute_hooks, ops.Literal.__init__

@@ -42,7 +42,7 @@ def create_table(con: BaseBackend, name: str, rows: ir.Table, *, temp: bool = Fa
     Returns
     -------
     ibis.expr.types.Table
-        The table, with the columns and types of the rows.
+        The table, as ``con.table`` gives it.
 
     Examples
     --------
@@ -54,7 +54,8 @@ def create_table(con: BaseBackend, name: str, rows: ir.Table, *, temp: bool = Fa
     kind = "OR REPLACE TEMPORARY TABLE" if temp else "TABLE"
     con.raw_sql(f"CREATE {kind} {_quoted(name)} ({_columns(rows.schema())})")
     insert_rows(con, name, rows)
-    return con.table(name)
+    stored = {column: _stored(dtype) for column, dtype in rows.schema().items()}
+    return ops.DatabaseTable(name, ibis.schema(stored), con, ops.Namespace()).to_expr()
 
 
 def insert_rows(con: BaseBackend, name: str, rows: ir.Table) -> None:
@@ -67,7 +68,7 @@ def insert_rows(con: BaseBackend, name: str, rows: ir.Table) -> None:
     name
         The table.
     rows
-        With its columns, in any order.
+        With all its columns, in any order.
 
     Examples
     --------
@@ -81,8 +82,10 @@ def insert_rows(con: BaseBackend, name: str, rows: ir.Table) -> None:
     op, columns = rows.op(), ", ".join(map(_quoted, rows.columns))
     if isinstance(op, ops.InMemoryTable):
         con.con.register("cx_given", op.data.to_pyarrow(op.schema))
-        con.raw_sql(f"INSERT INTO {_quoted(name)} ({columns}) FROM cx_given")
-        con.con.unregister("cx_given")
+        try:
+            con.raw_sql(f"INSERT INTO {_quoted(name)} ({columns}) FROM cx_given")
+        finally:
+            con.con.unregister("cx_given")
     elif op.find(ops.InMemoryTable):
         con.insert(name, rows.select(*con.table(name).columns))
     else:
@@ -180,6 +183,14 @@ def _type(dtype: dt.DataType) -> str:
     from ibis.backends.sql.datatypes import DuckDBType
 
     return DuckDBType.to_string(dtype)
+
+
+@cache
+def _stored(dtype: dt.DataType) -> dt.DataType:
+    """A type as DuckDB gives it back."""
+    from ibis.backends.sql.datatypes import DuckDBType
+
+    return DuckDBType.from_string(DuckDBType.to_string(dtype))
 
 
 def _quoted(name: str) -> str:

@@ -221,14 +221,17 @@ def hash_file(path: Path) -> str:
 
 def _hashed(path: Path) -> tuple[tuple[int, int, int], str]:
     """How a file was before it was hashed, and its hash."""
-    return _stamp(path), hash_file(path)
+    try:
+        return _stamp(path), hash_file(path)
+    except FileNotFoundError as error:
+        raise CxError(f"the file {path.name!r} was removed while it was read") from error
 
 
 def _parts(
     name: str, rule: Source, path: Path, file: str, hashed: tuple[tuple[int, int, int], str]
 ) -> Iterator[Input]:
     stamp, digest = hashed
-    if path.suffix.lower() not in WORKBOOKS or not path.stat().st_size:
+    if path.suffix.lower() not in WORKBOOKS or not stamp[0]:
         yield Input(name, file, path, digest, stamp=stamp)
         return
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -92,12 +92,12 @@ class StagedSource:
     personal: ir.Table | None = None
     referred: ir.Table | None = None
 
-    @property
+    @cached_property
     def rows_with_personal(self) -> ir.Table | None:
         """Records that can be used, with what is personal in them."""
         return None if self.rows is None else with_personal(self.rows, self.personal)
 
-    @property
+    @cached_property
     def rows(self) -> ir.Table | None:
         """Records that can be used."""
         return None if self.judged is None else self.judged.filter(self.judged.cx_reason.isnull())

@@ -5,6 +5,7 @@ import sys
 
 import ibis
 import pytest
+from ibis.backends.duckdb import Backend
 
 from cxlib.engine.store import current_snapshot, open_store, point_to, write_snapshot
 from cxlib.errors import CxError
@@ -52,6 +53,24 @@ def test_an_error_in_a_build_leaves_the_store_as_it_was(tmp_path):
         write(tmp_path, "two", "zero")
     assert open_store(tmp_path).id == "one"
     assert [path.name for path in (tmp_path / "store" / "snapshots").iterdir()] == ["one"]
+
+
+def test_a_snapshot_whose_data_were_not_written_through_is_not_kept(tmp_path, monkeypatch):
+    write(tmp_path, "one", 1)
+    original = Backend.raw_sql
+
+    def forgetful(self, query, **options):
+        return None if query == "CHECKPOINT" else original(self, query, **options)
+
+    monkeypatch.setattr(Backend, "raw_sql", forgetful)
+    with pytest.raises(CxError, match="its last changes were not written through; it is as it was"):
+        write(tmp_path, "two", 2)
+    monkeypatch.undo()
+    assert count(open_store(tmp_path)) == 1
+    write(tmp_path, "two", 2)
+    assert [path.name for path in (tmp_path / "store/snapshots/two").glob("data*")] == [
+        "data.duckdb"
+    ]
 
 
 def test_a_killed_build_leaves_the_store_readable_and_the_next_build_clean(tmp_path):
