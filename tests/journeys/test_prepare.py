@@ -34,11 +34,12 @@ def test_the_time_of_the_next_event_is_missing_only_on_the_last(con):
 
 
 def test_last_journeys_are_numbered_on_from_what_was_before(con):
-    rows = rows_of({"a": "x y x@100 y x@200", "b": "x y"})
+    rows = pd.DataFrame(rows_of({"a": "x y x@100 y x@200", "b": "x y"}))
+    rows["occurred_at"] = rows["occurred_at"].astype("datetime64[us]")
     rules = {"observed_until": datetime(2024, 3, 1), "closes_after": None}
     rules["split_after"] = timedelta(days=2)
-    whole = prepare_events(con.create_table("whole", ibis.memtable(rows)), **rules)
-    last = con.create_table("last", ibis.memtable(rows[4:]))
+    whole = prepare_events(con.create_table("whole", rows), **rules)
+    last = con.create_table("last", rows[4:])
     before = {"a": (4, 2), "b": (0, 0)}
     last = last.mutate(
         cx_events_before=last.customer_id.cases(*((k, n) for k, (n, _) in before.items())),
