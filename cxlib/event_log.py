@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
 from math import ceil
@@ -127,8 +127,7 @@ def write_events(
             came = texts.add_to(raw.limit(0) if came is None else came)
         log = _update(con, config, staged, former, events, came)
     log = log or _write(con, config, staged, events)
-    log.findings.extend([*texts.findings, *currency_findings(con.table("events"))])
-    return log
+    return replace(log, findings=[*texts.findings, *currency_findings(con.table("events"))])
 
 
 def _events_of(staged: Mapping[str, StagedSource], extras: Mapping[str, None]) -> ir.Table | None:

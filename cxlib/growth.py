@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Growth", "grow_log"]
 
-_TEMPORARY = ("cx_came", "cx_on", "cx_held", "cx_last", "cx_found", "cx_own", "cx_own_journeys")
+_TEMPORARY = ("cx_came", "cx_on", "cx_parted", "cx_last", "cx_found", "cx_own", "cx_own_journeys")
 _CHANGES = ("next_touchpoint", "next_at", "is_open", "cx_new_to_journey", "cx_new_to_customer")
 """What later events may change in those of the journey that goes on, besides ``cx_alone``."""
 
@@ -131,7 +131,7 @@ def _part_late(con: BaseBackend, came: ir.Table, candidates: ir.Table) -> ir.Tab
         cx_customer=both.cx_customer,
         cx_late=(both.first_seen_at_right <= both.last_seen_at).fill_null(False),
     )
-    rows = create_table(con, "cx_held", rows.filter(rows.events > 0), temp=True)
+    rows = create_table(con, "cx_parted", rows.filter(rows.events > 0), temp=True)
     on = rows.filter(~rows.cx_late).drop("cx_late")
     create_table(con, "cx_on", number_new(on, con.table(PRINTS)), temp=True)
     late = rows.filter(rows.cx_late).select("customer_id")

@@ -133,12 +133,12 @@ def create_named_table(
     if not listed or len(listed) > _MOST_NAMES:
         return create_table(con, name, table)
     con.raw_sql(f"CREATE TABLE {_quoted(name)} ({_columns(table.schema())})")
-    con.create_table("cx_names", ibis.memtable({"name": listed}), temp=True, overwrite=True)
+    create_table(con, "cx_names", ibis.memtable({"name": listed}), temp=True)
     con.raw_sql("CREATE TYPE IF NOT EXISTS cx_name AS ENUM (SELECT name FROM cx_names ORDER BY 1)")
     con.drop_table("cx_names")
     for column in columns:
         kind = "cx_name[]" if table[column].type().is_array() else "cx_name"
-        con.raw_sql(f'ALTER TABLE "{name}" ALTER "{column}" TYPE {kind}')
+        con.raw_sql(f"ALTER TABLE {_quoted(name)} ALTER {_quoted(column)} TYPE {kind}")
     insert_rows(con, name, table)
     return con.table(name)
 
@@ -169,7 +169,7 @@ def create_temporary_view(con: BaseBackend, name: str, table: ir.Table) -> ir.Ta
     >>> create_temporary_view(con, "unpaid", orders.filter(orders.paid == 0)).count().to_pandas()
     1
     """
-    con.raw_sql(f'CREATE OR REPLACE TEMPORARY VIEW "{name}" AS {con.compile(table)}')
+    con.raw_sql(f"CREATE OR REPLACE TEMPORARY VIEW {_quoted(name)} AS {con.compile(table)}")
     return con.table(name)
 
 

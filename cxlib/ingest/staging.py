@@ -96,6 +96,9 @@ class StagedFiles:
     fields by which records are compared, and texts whose sentiment is read. These, and nothing
     else, stand in the personal table, which only ``ingest`` opens.
 
+    Two JSON files stand beside the rows of a file: a ``KeptFile``, named by the input alone, and
+    what checks counted in the rows, named as they are.
+
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
