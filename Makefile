@@ -44,6 +44,8 @@ demo: $(DEMO_READY) ## simulated company -> store -> reports -> dashboards (SERV
 	@$(VENV_BIN)/cxlib demo --workspace "$(WORKSPACE)" --customers $(CUSTOMERS) --seed $(SEED) \
 		--port $(PORT) $(if $(filter 0,$(SERVE)),--no-serve,--serve)
 
+# The tests start Python some hundred times: from modules that stand compiled it starts sooner.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(TEST_READY) ## run every test
 	@$(VENV_BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
