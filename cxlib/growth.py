@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import ibis
 import ibis.expr.types as ir
 
-from cxlib.engine.patch import replace_rows, update_rows
+from cxlib.engine.patch import delete_rows, replace_rows, update_rows
 from cxlib.engine.writing import create_table, insert_rows
 from cxlib.journeys.counted import COUNTED, count_on
 from cxlib.journeys.prepare import PREPARED, journey_table
@@ -33,6 +33,8 @@ __all__ = ["Growth", "grow_log"]
 _TEMPORARY = ("cx_came", "cx_on", "cx_parted", "cx_last", "cx_found", "cx_own", "cx_own_journeys")
 _CHANGES = ("next_touchpoint", "next_at", "is_open", "cx_new_to_journey", "cx_new_to_customer")
 """What later events may change in those of the journey that goes on, besides ``cx_alone``."""
+_DIGITS = 19
+"""Of the largest int64."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class Growth:
     Attributes
     ----------
     late
-        ``customer_id`` of those with an event that is no later than all that they had: their
-        events were left out.
+        ``customer_id`` of those with an event that is no later than all that they had, or with
+        two journeys that end with their last event: their events were left out.
     prepared
         How many events were prepared, again or for the first time.
     appended
@@ -91,7 +93,8 @@ def grow_log(writer: LogWriter, came: ir.Table, candidates: ir.Table) -> Growth 
         if count(late) > MOST_TOUCHED * count(con.table(PRINTS)):
             return None
         on = con.table("cx_on")
-        last = create_table(con, "cx_last", _last_journeys(con, on), temp=True)
+        last = con.table("cx_last")
+        last = last.filter(last.cx_lasts == 1)
         wide = writer.wide(held)
         found = create_table(con, "cx_found", _prepared(writer, wide, on, last), temp=True)
         own = writer.widened(wide, found)
@@ -104,7 +107,8 @@ def grow_log(writer: LogWriter, came: ir.Table, candidates: ir.Table) -> Growth 
         _change_rows(con, found)
         insert_rows(con, "events", own)
         in_order = journeys.order_by("customer_id", "started_at", "journey_id")
-        replace_rows(con, "journeys", "journey_id", journeys, in_order)
+        delete_rows(con, "journeys", last.select(cx_stored="cx_journey"))
+        insert_rows(con, "journeys", in_order)
         replace_rows(con, PRINTS, "customer_id", on, on)
     finally:
         for name in _TEMPORARY:
@@ -113,9 +117,10 @@ def grow_log(writer: LogWriter, came: ir.Table, candidates: ir.Table) -> Growth 
 
 
 def _part_late(con: BaseBackend, came: ir.Table, candidates: ir.Table) -> ir.Table:
-    """Table of the customers who are late; of the others, who go on, the table ``cx_on``.
+    """Table of the customers who are late; of the others, who go on, ``cx_on`` and ``cx_last``.
 
-    These have the columns of ``PRINTS``, as they will be.
+    ``cx_on`` has the columns of ``PRINTS``, as they will be; ``cx_last`` is that of
+    ``_last_journeys``.
     """
     old = con.table(PRINTS).semi_join(candidates, "customer_id")
     new = prints_of([came]).drop("cx_part")
@@ -129,37 +134,37 @@ def _part_late(con: BaseBackend, came: ir.Table, candidates: ir.Table) -> ir.Tab
         last_seen_at=ibis.coalesce(both.last_seen_at_right, both.last_seen_at),
         events=both.events.fill_null(0) + both.events_right.fill_null(0),
         cx_customer=both.cx_customer,
+        cx_seen_before=both.last_seen_at,
         cx_late=(both.first_seen_at_right <= both.last_seen_at).fill_null(False),
     )
     rows = create_table(con, "cx_parted", rows.filter(rows.events > 0), temp=True)
-    on = rows.filter(~rows.cx_late).drop("cx_late")
+    last = create_table(con, "cx_last", _last_journeys(con, rows.filter(~rows.cx_late)), temp=True)
+    unclear = last.filter(last.cx_lasts != 1)
+    late = rows.filter(rows.cx_late).union(rows.semi_join(unclear, "cx_customer"))
+    late = create_table(con, "cx_late", late.select("customer_id"), temp=True)
+    on = rows.anti_join(late, "customer_id").drop("cx_late", "cx_seen_before")
     create_table(con, "cx_on", number_new(on, con.table(PRINTS)), temp=True)
-    late = rows.filter(rows.cx_late).select("customer_id")
-    return create_table(con, "cx_late", late, temp=True)
+    return late
 
 
-def _last_journeys(con: BaseBackend, on: ir.Table) -> ir.Table:
+def _last_journeys(con: BaseBackend, seen: ir.Table) -> ir.Table:
     """What each customer who was there before had until the start of their last journey.
 
-    ``cx_customer``, ``cx_events_before``, ``cx_journeys_before`` and ``cx_longest``, the length of
-    the longest of these journeys, 0 where there is none.
+    ``cx_customer``, ``cx_lasts``, how many of their journeys end with their last event, and where
+    it is one: ``cx_journey``, its place in its table; of the others ``cx_journeys_before``,
+    ``cx_events_before`` and ``cx_longest``, the length of the longest, 0 where there is none.
     """
-    theirs = con.table("journeys").semi_join(on, "cx_customer")
-    number = theirs.journey_id.substr(theirs.customer_id.length() + 1).cast("int64")
-    theirs = theirs.select("cx_customer", "length", cx_number=number)
-    ranked = theirs.group_by("cx_customer").aggregate(
-        cx_journeys_before=theirs.cx_number.max() - 1,
-        cx_events_before=(theirs.length.sum() - theirs.length.argmax(theirs.cx_number)),
-    )
-    older = theirs.inner_join(ranked, "cx_customer")
-    older = older.filter(older.cx_number <= older.cx_journeys_before)
-    longest = older.group_by("cx_customer").aggregate(cx_longest=older.length.max())
-    both = ranked.left_join(longest, "cx_customer")
-    return both.select(
-        "cx_customer",
-        cx_events_before=both.cx_events_before.cast("int64"),
-        cx_journeys_before=both.cx_journeys_before,
-        cx_longest=both.cx_longest.fill_null(0),
+    stored = con.table("journeys")
+    # Their ids, which are numbered, are not read: texts take three times as long.
+    narrow = stored.select("cx_customer", "length", "ended_at", cx_stored=stored.rowid())
+    theirs = narrow.inner_join(seen.select("cx_customer", "cx_seen_before"), "cx_customer")
+    ends = theirs.ended_at == theirs.cx_seen_before
+    return theirs.group_by("cx_customer").aggregate(
+        cx_lasts=theirs.count(where=ends),
+        cx_journey=theirs.cx_stored.max(where=ends),
+        cx_journeys_before=theirs.count(where=~ends),
+        cx_events_before=theirs.length.sum(where=~ends).fill_null(0).cast("int64"),
+        cx_longest=theirs.length.max(where=~ends).fill_null(0),
     )
 
 
@@ -171,6 +176,9 @@ def _prepared(writer: LogWriter, wide: ir.Table, on: ir.Table, last: ir.Table) -
     stored = writer.con.table("events")
     theirs = stored.mutate(cx_stored=stored.rowid()).inner_join(last, "cx_customer")
     names = {name: theirs[name].cast(wide[name].type()) for name in ORDERED}
+    # Ids of events are long and all different. Here they are to keep the order, as the place does.
+    names["event_id"] = theirs.cx_place.cast("string").lpad(_DIGITS, "0")
+    names["journey_id"] = ibis.null("string")
     ending = theirs.filter(theirs.cx_place > theirs.cx_events_before).select(
         cx_stored="cx_stored", cx_rowid=ibis.null("int64"), **names
     )

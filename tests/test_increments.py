@@ -189,6 +189,18 @@ def test_each_day_of_a_week_equals_a_full_build(shop, tmp_path):
     check_same(shop, tmp_path / "full")
 
 
+def test_what_is_believed_changes_with_what_records_say(shop, tmp_path):
+    changed = [line.replace("basic", "pro") if line.startswith("4,") else line for line in ACCOUNTS]
+    export(shop, "accounts.csv", [*changed, "21,c21@shop.example,pro,2024-02-03"])
+    export(shop, "web.csv", ["c5@shop.example,2024-02-20", "new@shop.example,2024-02-20"])
+    assert check_same(shop, tmp_path / "full")["built"] == "incremental"
+    customers = current_snapshot(shop).table("customers")
+    theirs = customers.filter(
+        customers.customer_id.isin([f"c{n}@shop.example" for n in (4, 5, 21)])
+    )
+    assert theirs.order_by("customer_id").plan.to_list() == ["pro", "pro", "basic"]
+
+
 def test_only_customers_of_rows_that_came_or_went_are_looked_at(shop, monkeypatch):
     looked_at = []
     original = increments.prints_of
@@ -513,6 +525,19 @@ def test_what_came_is_added_and_no_event_before_is_written_again(numbered, tmp_p
     expected = [event for event in before if event in set(staying)]
     assert staying[: len(expected)] == expected
     assert len(staying) == len(expected) + 4
+
+
+def test_who_has_two_journeys_that_end_at_once_is_prepared_whole(tmp_path):
+    folder = start(tmp_path / "shop", "start: [buy], split_after: 30 days")
+    export(folder, "accounts.csv", ACCOUNTS)
+    twice = [f"o{n},1,buy,2024-02-01,5," for n in range(2)]
+    others = [f"o{n},{n},buy,2024-02-0{n % 3 + 1},5," for n in range(2, 21)]
+    export(folder, "orders-1.csv", [*twice, *others, "o30,1,ask,2024-01-15,1,"])
+    build_store(folder)
+    export(folder, "orders-2.csv", ["n1,1,ask,2024-02-05,1,", "n2,2,ask,2024-02-05,1,"])
+    meta = check_same(folder, tmp_path / "full")
+    # All seven of customer 1, with the help that was asked for; of customer 2 the last journey.
+    assert (meta["built"], meta["prepared_again"]) == ("incremental", 7 + 3)
 
 
 def test_journeys_are_numbered_on_beyond_the_tenth(numbered, tmp_path):

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     from ibis.backends import BaseBackend
 
-__all__ = ["copy_file", "drop_tables", "replace_rows", "stored_tables", "update_rows"]
+__all__ = [
+    "copy_file",
+    "delete_rows",
+    "drop_tables",
+    "replace_rows",
+    "stored_tables",
+    "update_rows",
+]
 
 _CLONE = 0x40049409
 """FICLONE of Linux: a copy that shares its blocks with the original until one is written to."""
@@ -75,6 +82,32 @@ def replace_rows(
     con.drop_table("cx_gone")
     if rows is not None:
         insert_rows(con, name, rows)
+
+
+def delete_rows(con: BaseBackend, name: str, rows: ir.Table) -> None:
+    """Take rows out of a table by where they stand.
+
+    Parameters
+    ----------
+    con
+        A DuckDB connection.
+    name
+        The table.
+    rows
+        ``cx_stored``, the place (``rowid()``) of each row that goes.
+
+    Examples
+    --------
+    >>> import ibis
+    >>> from cxlib.engine.connect import connect
+    >>> con = connect()
+    >>> table = con.create_table("t", ibis.memtable({"k": [1, 2]}))
+    >>> placed = table.mutate(cx_stored=table.rowid())
+    >>> delete_rows(con, "t", placed.filter(placed.k == 1).select("cx_stored"))
+    >>> con.table("t").k.to_list()
+    [2]
+    """
+    con.raw_sql(f'DELETE FROM "{name}" WHERE rowid IN ({con.compile(rows)})')
 
 
 def update_rows(con: BaseBackend, name: str, rows: ir.Table) -> None:

@@ -70,19 +70,31 @@ def store_customers(
     # In no order: to sort as many records as there are rows takes as long again.
     _write_records(con, "identities", named, delta)
     _write_records(con, "facts", told, delta)
-    known, facts = con.table("identities"), con.table("facts")
-    if delta is not None:
-        seen = seen.semi_join(delta.customers, "customer_id")
-        known = known.semi_join(delta.customers, "customer_id")
-    of_them = facts if delta is None else facts.semi_join(delta.customers, "customer_id")
+    facts, whose = con.table("facts"), None if delta is None else delta.told
+    of_them = facts if whose is None else facts.semi_join(whose, "customer_id")
     said = ranked(of_them, config.survivorship, list(config.sources), config.registers)
     said = create_table(con, "cx_said", said, temp=True)
-    _write_customers(con, "conflicts", conflicts_among(said), ["customer_id", "attribute"], delta)
-    everyone = customer_rows(seen, known, said, config.attributes)
-    _write_customers(con, "customers", everyone, ["customer_id"], delta)
-    con.drop_table("cx_said")
+    _write_customers(con, "conflicts", conflicts_among(said), ["customer_id", "attribute"], whose)
+    beliefs = believed(said, config.attributes)
+    everyone = con.table("identities").select("customer_id").union(facts.select("customer_id"))
+    if delta is not None:
+        seen = seen.semi_join(delta.customers, "customer_id")
+        # Few have no event: only they are looked for among as many records as there are rows.
+        unseen = delta.customers.anti_join(seen, "customer_id")
+        unseen = create_table(con, "cx_unseen", unseen, temp=True)
+        everyone = everyone.semi_join(unseen, "customer_id")
+        # Stored now: what was believed before is to be replaced.
+        beliefs = beliefs.union(_believed_before(con, delta).select(beliefs.columns))
+        beliefs = create_table(con, "cx_beliefs", beliefs, temp=True)
+    rows = customer_rows(seen, everyone, beliefs, config.attributes)
+    whose = None if delta is None else delta.customers
+    _write_customers(con, "customers", rows, ["customer_id"], whose)
+    for name in ("cx_said", "cx_unseen", "cx_beliefs"):
+        con.drop_table(name, force=True)
     check_contract(con.table("customers"), "customers")
-    return conflict_findings(facts, con.table("conflicts"), config.attributes)
+    return conflict_findings(
+        facts, con.table("conflicts"), con.table("customers"), config.attributes
+    )
 
 
 def _write_records(con: BaseBackend, name: str, rows: ir.Table, delta: Delta | None) -> None:
@@ -94,16 +106,22 @@ def _write_records(con: BaseBackend, name: str, rows: ir.Table, delta: Delta | N
 
 
 def _write_customers(
-    con: BaseBackend, name: str, rows: ir.Table, order: list[str], delta: Delta | None
+    con: BaseBackend, name: str, rows: ir.Table, order: list[str], whose: ir.Table | None
 ) -> None:
-    if delta is None:
+    if whose is None:
         create_table(con, name, rows.order_by(order))
     else:
-        replace_rows(con, name, "customer_id", delta.customers, rows.order_by(order))
+        replace_rows(con, name, "customer_id", whose, rows.order_by(order))
+
+
+def _believed_before(con: BaseBackend, delta: Delta) -> ir.Table:
+    """Rows of changed customers of whom no record says anything else now."""
+    changed = con.table("customers").semi_join(delta.customers, "customer_id")
+    return changed.anti_join(delta.told, "customer_id")
 
 
 def customer_rows(
-    seen: ir.Table, everyone: ir.Table, said: ir.Table, attributes: Sequence[str]
+    seen: ir.Table, everyone: ir.Table, beliefs: ir.Table, attributes: Sequence[str]
 ) -> ir.Table:
     """Customers of all sources, with their attributes.
 
@@ -114,8 +132,8 @@ def customer_rows(
         ``events``, as ``prints_of`` gives them.
     everyone
         ``customer_id`` of those whom a record names, whether they have events or not.
-    said
-        What ``ranked`` gives.
+    beliefs
+        What ``believed`` gives.
     attributes
         Their names, in order.
 
@@ -134,22 +152,22 @@ def customer_rows(
     Examples
     --------
     >>> from datetime import datetime
-    >>> from cxlib.ingest.facts import FACTS
     >>> seen = ibis.memtable(
     ...     {"customer_id": ["a"], "first_seen_at": [datetime(2024, 1, 1)],
     ...      "last_seen_at": [datetime(2024, 3, 1)], "events": [2]}
     ... )
-    >>> said = ibis.memtable([], schema=ibis.schema({**FACTS, "cx_rank": "int64"}))
-    >>> rows = customer_rows(seen, seen.select("customer_id"), said, [])
-    >>> rows.select("customer_id", "events").to_pandas()
-      customer_id  events
-    0           a       2
+    >>> everyone = ibis.memtable({"customer_id": ["a", "b"]})
+    >>> beliefs = ibis.memtable({"customer_id": ["b"], "plan": ["pro"]})
+    >>> rows = customer_rows(seen, everyone, beliefs, ["plan"]).order_by("customer_id")
+    >>> rows.select("customer_id", "events", "plan").to_pandas()
+      customer_id  events  plan
+    0           a       2  None
+    1           b       0   pro
     """
     taken = [name for name in attributes if name.casefold() in CONTRACTS["customers"]]
     if taken:
         raise CxError(f"the attribute {taken[0]!r} is a column that every customer has; rename it")
-    named = [table.select("customer_id") for table in (everyone, said)]
-    silent = ibis.union(*named).anti_join(seen, "customer_id").distinct()
+    silent = everyone.anti_join(seen, "customer_id").distinct()
     never = ibis.null(seen.first_seen_at.type())
     nothing = silent.mutate(
         first_seen_at=never, last_seen_at=never, events=ibis.literal(0, "int64")
@@ -157,8 +175,7 @@ def customer_rows(
     columns = ["customer_id", "first_seen_at", "last_seen_at", "events"]
     rows = seen.select(columns).union(nothing.select(columns))
     if attributes:
-        facts = believed(said, attributes)
-        rows = rows.left_join(facts, "customer_id").drop("customer_id_right")
+        rows = rows.left_join(beliefs, "customer_id").drop("customer_id_right")
     return rows.select(*CONTRACTS["customers"], *attributes)
 
 

@@ -29,6 +29,8 @@ class Delta:
     ----------
     customers
         ``customer_id`` of everyone of whom any row came or went.
+    told
+        Those among them of whom a row came or went that tells an attribute.
     sources
         Rows of the exports to look at again, by source.
     anew
@@ -39,6 +41,7 @@ class Delta:
     """
 
     customers: ir.Table
+    told: ir.Table
     sources: Mapping[str, StagedSource]
     anew: frozenset[str]
     came: Mapping[str, StagedSource] | None
@@ -115,6 +118,7 @@ def delta_of(
     if before["files"].keys() != now["files"].keys():
         return None
     customers: list[ir.Table] = []
+    told: list[ir.Table] = []
     again: dict[str, StagedSource] = {}
     anew: set[str] = set()
     any_went = False
@@ -129,7 +133,9 @@ def delta_of(
         again[name] = item.of_files(files)
         any_went = any_went or bool(gone)
         lost = kept.read(con, f"{name}_gone", gone, keep=False)
-        customers += _customers_of(again[name].rows, lost)
+        theirs = _customers_of(again[name].rows, lost)
+        customers += theirs
+        told += theirs if item.rule.attributes else []
         if new[: len(old)] != old:
             anew.add(name)
     for name in config.in_order()[::-1]:
@@ -138,9 +144,15 @@ def delta_of(
             anew.add(name)
     came = None if any_went else dict(again)
     again |= {name: staged[name] for name in anew}
-    told = customers or [ibis.memtable({"customer_id": []}, schema={"customer_id": "string"})]
-    changed = create_table(con, "cx_changed", reduce(ir.Table.union, told).distinct(), temp=True)
-    return Delta(changed, again, frozenset(anew), came)
+    changed = create_table(con, "cx_changed", _distinct(customers), temp=True)
+    of_them = create_table(con, "cx_told", _distinct(told), temp=True)
+    return Delta(changed, of_them, again, frozenset(anew), came)
+
+
+def _distinct(customers: list[ir.Table]) -> ir.Table:
+    if not customers:
+        return ibis.memtable({"customer_id": []}, schema={"customer_id": "string"})
+    return reduce(ir.Table.union, customers).distinct()
 
 
 def _customers_of(came: ir.Table | None, gone: ir.Table | None) -> list[ir.Table]:

@@ -111,13 +111,13 @@ def _joined(item: StagedSource) -> list[_Finding]:
 
 
 def conflict_findings(
-    facts: ir.Table, conflicts: ir.Table, attributes: Iterable[str]
+    facts: ir.Table, conflicts: ir.Table, customers: ir.Table, attributes: Iterable[str]
 ) -> list[_Finding]:
     """Findings on attributes that differ between records: customers who have one, and who differ.
 
     Parameters
     ----------
-    facts, conflicts
+    facts, conflicts, customers
         The stored tables.
     attributes
         Names, in order.
@@ -127,22 +127,26 @@ def conflict_findings(
     list of dict
         One for each attribute that any customer has.
     """
+    told = facts.select("attribute", "source").distinct().to_pyarrow().to_pylist()
     findings = []
     for name in attributes:
-        said = facts.filter(facts.attribute == name)
+        sources = [row["source"] for row in told if row["attribute"] == name]
+        if not sources:
+            continue
         differ = conflicts.filter(conflicts.attribute == name).select("customer_id", "rule")
-        customers = said.select("customer_id").distinct().left_join(differ, "customer_id")
+        # Of whom anything is said, one thing is believed.
+        having = customers.filter(customers[name].notnull()).select("customer_id")
+        having = having.left_join(differ, "customer_id")
         rule = differ.rule.max().to_pyarrow().as_py()
-        sources = said.select("source").distinct().to_pyarrow()["source"].to_pylist()
         finding = _finding(
             f"{name} is the same in all records of a customer",
             ", ".join(sorted(sources)),
-            customers,
-            customers.rule.notnull(),
+            having,
+            having.rule.notnull(),
             "customer_id",
             f"decided by the rule {rule}; the table conflicts has the values" if rule else "",
         )
-        findings += [finding] if finding["n"] else []
+        findings.append(finding)
     return findings
 
 
