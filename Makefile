@@ -70,7 +70,7 @@ bench: $(TEST_READY) ## time measures, models and linking (EVENTS= SUBSCRIBERS= 
 
 # The pins of the other locks are those of requirements-dev.lock; UPGRADE=--upgrade renews them.
 LOCK = $(VENV_BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --custom-compile-command "make lock"
+	--generate-hashes --no-strip-extras --no-emit-index-url --custom-compile-command "make lock"
 lock: $(TEST_READY) ## renew the three locks
 	$(LOCK) $(UPGRADE) --extra dev --output-file requirements-dev.lock pyproject.toml
 	echo "setuptools>=77" | $(LOCK) $(UPGRADE) --constraint requirements-dev.lock \
