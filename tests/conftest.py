@@ -2,7 +2,6 @@
 
 import gc
 import os
-import time
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, settings
 
+from tests.built_once import built_once
 from tests.sql import remembered_sql
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -153,29 +153,21 @@ def view_frame(connection: Any, name: str, frame: Any):
     return connection.table(name)
 
 
-@pytest.fixture(scope="session")
-def demo_workspace(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """Workspace of a demo company with 1,000 customers, simulated and built; not to be changed."""
+@pytest.fixture(scope="session", autouse=True)
+def folder_of_the_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> None:
+    """Where folders are that all workers of a run share."""
     root = tmp_path_factory.getbasetemp()
-    # All workers of a run share one company: the first to come builds it, the others wait.
-    folder = (root if worker_id == "master" else root.parent) / "demo"
-    try:
-        folder.mkdir()
-    except FileExistsError:
-        for _ in range(600):
-            if (folder / "ready").exists():
-                return folder / "data" / "demo"
-            if (folder / "failed").exists():
-                break
-            time.sleep(0.5)
-        pytest.fail("another worker could not build the demo company; its error says why")
-    try:
+    built_once.root = root if worker_id == "master" else root.parent
+
+
+@pytest.fixture(scope="session")
+def demo_workspace(folder_of_the_run: None) -> Path:
+    """Workspace of a demo company with 1,000 customers, simulated and built; not to be changed."""
+
+    def make(folder: Path) -> None:
         from cxlib import build_store, simulate_company
 
         simulate_company(folder / "data" / "demo", customers=1_000, seed=7)
         build_store(folder / "data" / "demo")
-    except BaseException:
-        (folder / "failed").touch()
-        raise
-    (folder / "ready").touch()
-    return folder / "data" / "demo"
+
+    return built_once("demo", make) / "data" / "demo"

@@ -14,7 +14,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from cxlib import CxWarning, build_store
+from cxlib import CxWarning
 from cxlib.publish.report import render_reports
 from tests.journeys.examples import example_workspace
 
@@ -137,15 +137,15 @@ def test_notebooks_on_journeys_run_on_logs_that_nobody_made_for_them(
 
 @pytest.mark.shared
 def test_parameters_make_the_notebooks_answer_for_another_company(
-    shared: Path, project: Path, tmp_path: Path
+    shared: Path, tmp_path: Path
 ) -> None:
-    build_store(
-        tmp_path,
-        sources=project / "data" / "examples" / "ravenstack" / "sources.yml",
-        exports=shared / "data" / "ravenstack",
-    )
     parameters = {"end": "churned", "by": "plan_tier"}
-    reports = render_reports(tmp_path, ["tour", "churn"], parameters=parameters)
+    reports = render_reports(
+        example_workspace("ravenstack", shared),
+        ["tour", "churn"],
+        parameters=parameters,
+        out=tmp_path,
+    )
     for report in reports:
         html = report.path.read_text("utf-8")
         assert "RavenStack · data as of 31 December 2024" in html

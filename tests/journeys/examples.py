@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
-from functools import cache
 from itertools import count
 from pathlib import Path
 from textwrap import dedent
@@ -17,6 +15,7 @@ from cxlib.build import build_store
 from cxlib.engine.store import open_store
 from cxlib.journeys.log import Journeys, load_journeys
 from cxlib.journeys.prepare import fill_contract, journey_table
+from tests.built_once import built_once
 
 EXAMPLES = ("ecom", "helpdesk", "receipt", "teleclaims", "ravenstack")
 
@@ -71,23 +70,22 @@ _SOURCES = {
                 columns: [outcome]
     """,
 }
-_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
 _TABLES = count()
 
 
-@cache
 def example_workspace(name: str, shared: Path) -> Path:
     """Workspace of an example, built once in a run and not to be changed."""
-    _FOLDERS.append(tempfile.TemporaryDirectory(prefix=f"cxlib-{name}-"))  # gone when Python ends
-    workspace = Path(_FOLDERS[-1].name)
-    if name in _DESCRIBED:
-        sources = _PROJECT / "data" / "examples" / name / "sources.yml"
-    else:
-        sources = workspace / "sources.yml"
-        sources.write_text(dedent(_SOURCES[name]), encoding="utf-8")
-    exports = shared / "data" / _DESCRIBED.get(name, "eventlogs")
-    build_store(workspace, sources=sources, exports=exports)
-    return workspace
+
+    def make(workspace: Path) -> None:
+        if name in _DESCRIBED:
+            sources = _PROJECT / "data" / "examples" / name / "sources.yml"
+        else:
+            sources = workspace / "sources.yml"
+            sources.write_text(dedent(_SOURCES[name]), encoding="utf-8")
+        exports = shared / "data" / _DESCRIBED.get(name, "eventlogs")
+        build_store(workspace, sources=sources, exports=exports)
+
+    return built_once(name, make)
 
 
 def example_log(name: str, shared: Path, con=None) -> Journeys:
