@@ -154,10 +154,10 @@ def view_frame(connection: Any, name: str, frame: Any):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def folder_of_the_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> None:
+def folder_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Where folders are that all workers of a run share."""
     root = tmp_path_factory.getbasetemp()
-    built_once.root = root if worker_id == "master" else root.parent
+    built_once.root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
 
 
 @pytest.fixture(scope="session")
