@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import demo_workspace
+from tests.conftest import demo_workspace, folder_of_the_run
 
-__all__ = ["demo_workspace"]
+__all__ = ["demo_workspace", "folder_of_the_run"]
 
 
 @pytest.fixture(autouse=True)
