@@ -215,8 +215,8 @@ def write_snapshot(
             con = connect(f"duckdb://{building / _DATA}")
             try:
                 limit_memory(con)
-                # It is written through at the end, where what went wrong is said, and not where the
-                # build fails.
+                # What is left in DuckDB's log is written through by the CHECKPOINT below, which
+                # says what went wrong, and not at all where the build fails.
                 con.raw_sql("PRAGMA disable_checkpoint_on_shutdown")
                 # Otherwise each time a hundred parts of a table that are not full are written
                 # again, whatever changed.
