@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,11 @@ from cxlib.recipes import digest, recipe_of
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
-__all__ = ["BuildResult", "build_store"]
+__all__ = ["DECISIONS", "BuildResult", "build_store"]
+
+DECISIONS = "identities.yml"
+"""File of a workspace in which people decide who is who."""
+_FULL = "-full"
 
 
 @dataclass(frozen=True)
@@ -142,8 +147,9 @@ def build_store(
     ------
     CxError
         When ``sources.yml`` or ``identities.yml`` is wrong, when no export gives a single event,
-        when an event lies after the declared ``observed_until``, or when another process builds
-        this workspace. The store is then as it was.
+        or when an event lies after the declared ``observed_until``. The store is then as it was.
+    StoreUnavailableError
+        When another process builds this workspace, or the disk does not take the store.
 
     Notes
     -----
@@ -191,25 +197,25 @@ def _build(
     full: bool,
 ) -> BuildResult:
     forgotten = load_forgotten(workspace)
-    current = current_snapshot(workspace)
+    current = _current_unless_damaged(workspace)
     made_with = None if current is None else current.meta.get("key")
     key = load_key(workspace, made_with=made_with) if config.hides else None
     recipe = recipe_of(description, text_scorer, forgotten, key)
-    decisions = workspace / "identities.yml"
+    decisions = workspace / DECISIONS
     decided = load_decisions(decisions, config.sources)
     ruled = [hash_file(decisions)] if decisions.is_file() else []
     snapshot_id = digest([recipe, [item.as_meta() for item in inputs], *ruled])
-    found = find_snapshot(workspace, snapshot_id)
-    if full and found is not None:
-        snapshot_id, found = f"{snapshot_id}-full", None
-    if found is not None:
-        point_to(workspace, snapshot_id)
+    if full:
+        snapshot_id = _free_name(workspace, snapshot_id)
+    elif found := _built_already(workspace, snapshot_id, current):
+        point_to(workspace, found.id)
         return BuildResult(found, reused=True)
     kept = StagedFiles(workspace / "store" / "staged", recipe, full, forgotten, key)
-    start = None if full else _to_update(workspace, recipe)
+    updates = not full and current is not None and can_update(current.meta, recipe)
+    start = current if updates else None
     meta: dict[str, Any] = {"name": config.name, "cxlib_version": cxlib.__version__}
     meta |= {"recipe": recipe, "key": None if key is None else mark_of(key)}
-    columns_before = _columns_before(workspace)
+    columns_before = {} if current is None else dict(current.meta.get("columns", {}))
     with write_snapshot(workspace, snapshot_id, meta, start_from=start) as con:
         before = None if start is None else start.meta
         meta |= _fill(con, config, decided, inputs, text_scorer, progress, kept, before)
@@ -222,19 +228,24 @@ def _build(
     return BuildResult(built, reused=False)
 
 
-def _columns_before(workspace: Path) -> dict[str, list[str]]:
-    """Columns of the exports as the current snapshot has them."""
+def _current_unless_damaged(workspace: Path) -> Snapshot | None:
     try:
-        current = current_snapshot(workspace)
+        return current_snapshot(workspace)
     except CxError:
-        return {}  # damaged: this build takes its place
-    return {} if current is None else dict(current.meta.get("columns", {}))
+        return None  # this build takes its place
 
 
-def _to_update(workspace: Path, recipe: str) -> Snapshot | None:
-    """The current snapshot, where it was made by the same recipe."""
-    current = current_snapshot(workspace)
-    return current if current is not None and can_update(current.meta, recipe) else None
+def _free_name(workspace: Path, name: str) -> str:
+    """Name of a snapshot that is built although one of the same content stands there."""
+    names = chain([name, f"{name}{_FULL}"], (f"{name}{_FULL}{n}" for n in count(2)))
+    return next(free for free in names if find_snapshot(workspace, free) is None)
+
+
+def _built_already(workspace: Path, name: str, current: Snapshot | None) -> Snapshot | None:
+    """A snapshot of that content: the current one where it is one of them."""
+    if current is not None and current.id.split(_FULL)[0] == name:
+        return current
+    return find_snapshot(workspace, name)
 
 
 def _fill(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["CxError", "CxWarning", "unknown_name"]
+__all__ = ["CxError", "CxWarning", "StoreUnavailableError", "unknown_name"]
 
 
 class CxError(ValueError):
@@ -15,6 +15,19 @@ class CxError(ValueError):
     Traceback (most recent call last):
     ...
     cxlib.errors.CxError: the log has no events; check the filters
+    """
+
+
+class StoreUnavailableError(CxError):
+    """A store cannot be written now, whatever is to be written: try again later.
+
+    Examples
+    --------
+    >>> raise StoreUnavailableError("another process builds the store; try again when it has ended")
+    Traceback (most recent call last):
+    ...
+    cxlib.errors.StoreUnavailableError: another process builds the store; try again when it has
+    ended
     """
 
 

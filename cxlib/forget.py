@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import duckdb
 import pandas as pd
 
-from cxlib.engine.erasure import Person, erase, search
+from cxlib.engine.erasure import Person, erase, find_person, search
 from cxlib.engine.locks import write_lock
-from cxlib.engine.store import Snapshot, list_snapshots, open_store
+from cxlib.engine.store import Snapshot, list_snapshots, open_store, remove_leftovers
 from cxlib.errors import CxError
 from cxlib.ingest.forgotten import remember_forgotten
+from cxlib.ingest.inputs import remove_fetched
+from cxlib.ingest.staging import parties_of
 
 __all__ = ["Erasure", "forget_customer"]
-
-
-_RECORDS = """
-SELECT source, record_id FROM identities WHERE list_contains($1, customer_id)
-UNION
-SELECT source, unnest([substr(event_id, len(source) + 2),
-    regexp_replace(substr(event_id, len(source) + 2), ':[0-9]+$', '')])
-FROM events WHERE list_contains($2, customer_id)
-"""
-"""Records that name the customer, and those that gave the events, whose number may follow."""
-_ROW_NUMBER = re.compile(r"\d{4}-\d{9}(:\d+)?")
-"""Stands for an id where a source has none: tomorrow it is somebody else's row."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +82,7 @@ def forget_customer(
         person = _find(snapshots, customer, workspace)
         # First of all: whatever happens from here on, no build brings them back.
         remember_forgotten(workspace, person.customers, person.records)
-        for kept in ("staged", "personal"):
-            shutil.rmtree(workspace / "store" / kept, ignore_errors=True)
+        _remove_copies(workspace)
         rows = []
         for snapshot in snapshots:
             changed = erase(snapshot, person)
@@ -120,43 +107,28 @@ def forget_customer(
 
 
 def _find(snapshots: list[Snapshot], customer: str, workspace: Path) -> Person:
-    """Everything that the snapshots know a person by."""
-    ids: set[str] = set()
-    records: set[tuple[str, str]] = set()
-    for snapshot in snapshots:
-        with duckdb.connect(snapshot.data.as_posix(), read_only=True) as con:
-            found = con.execute(
-                "SELECT customer_id FROM customers WHERE customer_id = $1 UNION "
-                "SELECT customer_id FROM identities WHERE record_id = $1 "
-                "OR source || ':' || record_id = $1",
-                [customer],
-            ).fetchall()
-            if len(found) > 1 and (customer,) not in found:
-                raise CxError(
-                    f"{customer!r} is the id of {len(found)} customers' records; give it as "
-                    "'SOURCE:ID', or give the customer_id"
-                )
-            own = [customer] if (customer,) in found else [row[0] for row in found]
-            ids.update(own)
-            records.update(con.execute(_RECORDS, [own, own]).fetchall())
-    if not ids:
+    """Everything that snapshots and staged rows know a person by."""
+    person = find_person(snapshots, customer)
+    if person is None:
         raise CxError(
             f"no snapshot of '{workspace}' knows a customer or record {customer!r}; give a "
             "customer_id, or SOURCE:ID of the table identities"
         )
-    records = {pair for pair in records if not _ROW_NUMBER.fullmatch(pair[1])}
-    return _with_parties(workspace / "store" / "staged", ids, records)
+    parties = parties_of(workspace / "store" / "staged", person.records)
+    return Person(person.customers | parties, person.records)
 
 
-def _with_parties(staged: Path, ids: set[str], records: set[tuple[str, str]]) -> Person:
-    """Add the names that a linked customer has in the staged rows."""
-    parts = [path.as_posix() for path in staged.glob("*-*.parquet") if "texts" not in path.name]
-    if parts and records:
-        found = duckdb.execute(
-            "SELECT DISTINCT cx_party FROM read_parquet($1, union_by_name = true) "
-            "WHERE cx_party IS NOT NULL "
-            "AND list_contains($2, cx_source || ':' || cx_record)",
-            [parts, [f"{source}:{record}" for source, record in sorted(records)]],
+def _remove_copies(workspace: Path) -> None:
+    """Remove what builds keep beside the snapshots, and what dead builds left."""
+    remove_leftovers(workspace, damaged=True)
+    remove_fetched(workspace)
+    store = workspace / "store"
+    for kept in ("staged", "personal"):
+        shutil.rmtree(store / kept, ignore_errors=True)
+    left = [path for kept in ("staged", "personal") for path in (store / kept).glob("*")]
+    left += [path for path in store.glob("*/.building-*")] + list(store.glob(".fetched-*"))
+    if left:
+        raise CxError(
+            f"{left[0].as_posix()!r} cannot be removed and may name the customer; remove it, then "
+            "forget them again"
         )
-        ids = ids | {row[0] for row in found.fetchall()}
-    return Person(frozenset(ids), frozenset(records))

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cxlib.build import BuildResult, build_store
-from cxlib.errors import CxError
+from cxlib.build import DECISIONS, BuildResult, build_store
+from cxlib.errors import CxError, StoreUnavailableError
 from cxlib.ingest.texts import Scorer
 from cxlib.spans import parse_span
 
@@ -25,19 +25,21 @@ def watch_store(
     sources: str | Path | None = None,
     exports: str | Path | None = None,
     text_scorer: Scorer | None = None,
-    say: Callable[[str], object] = print,
+    wait: str | timedelta = "10 seconds",
+    say: Callable[[str], object] | None = None,
     stop: threading.Event | None = None,
 ) -> None:
     """Build the store of a workspace now and whenever its exports change, until stopped.
 
     Parameters
     ----------
-    workspace, sources, exports, text_scorer
+    workspace, sources, exports, text_scorer, wait
         As for ``build_store``.
     every
         How long to wait between two looks ("30 seconds").
     say
-        What is called with one line for each change, and for each new mistake in the exports.
+        What is called with one line for each change, and for each new mistake in the exports
+        (``print``); by default nothing is said.
     stop
         Event that ends the watch; without it only an interrupt does.
 
@@ -49,6 +51,7 @@ def watch_store(
     Notes
     -----
     Exports that cannot be built leave the store as it was; they are tried again when they change.
+    Whatever else goes wrong (another process builds, the disk is full) is tried again at each look.
     Files are compared by size and time, and read only where these differ; a database is asked anew
     each time.
 
@@ -67,27 +70,30 @@ def watch_store(
     folder = Path(exports) if exports is not None else workspace / "exports"
     seen, last = None, ""
     while not stop.is_set():
-        looked = _look(description, folder)
+        looked = _look([description, workspace / DECISIONS], folder)
         if looked != seen or _asks_databases(description):
             began = time.perf_counter()
             try:
                 result = build_store(
-                    workspace, sources=sources, exports=exports, text_scorer=text_scorer
+                    workspace, sources=sources, exports=exports, text_scorer=text_scorer, wait=wait
                 )
                 line = _changed(result, time.perf_counter() - began)
-                said = result.snapshot.id
+                said, seen = result.snapshot.id, looked
             except (CxError, OSError) as error:
                 said = line = f"the store stays as it was: {' '.join(str(error).split())}"
-            if said != last:
+                of_exports = isinstance(error, CxError)
+                of_exports = of_exports and not isinstance(error, StoreUnavailableError)
+                seen = looked if of_exports else None
+            if say is not None and said != last:
                 say(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {line}")
-            seen, last = looked, said
+            last = said
         stop.wait(pause.total_seconds())
 
 
-def _look(description: Path, folder: Path) -> list[tuple[str, int, int]]:
+def _look(described: list[Path], folder: Path) -> list[tuple[str, int, int]]:
     """Size and time of every file that a build may read."""
     found = []
-    for path in [description, *sorted(folder.rglob("*"))]:
+    for path in [*described, *sorted(folder.rglob("*"))]:
         try:
             stat = path.stat()
         except OSError:

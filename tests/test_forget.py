@@ -112,9 +112,9 @@ def test_what_remains_is_a_keyed_hash_whose_key_only_the_owner_reads(shop):
     forget_customer(shop, ADA)
     key = shop / "forgotten.key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
-    stones = (shop / "store" / "FORGOTTEN").read_text()
-    assert len(stones) > 64
-    assert key.read_text().strip() not in stones
+    hashes = (shop / "store" / "FORGOTTEN").read_text()
+    assert len(hashes) > 64
+    assert key.read_text().strip() not in hashes
 
 
 def test_somebody_whom_nobody_knows_is_said(shop):
@@ -131,6 +131,53 @@ def test_an_id_that_several_customers_have_is_refused(tmp_path):
     with pytest.raises(CxError, match="'A-17' is the id of 2 customers' records; give it as"):
         forget_customer(tmp_path, "A-17")
     assert forget_customer(tmp_path, "accounts:A-17").customer_ids == (ADA,)
+
+
+def test_an_id_that_another_customer_has_in_another_snapshot_is_refused(tmp_path):
+    only = SOURCES[: SOURCES.index("      orders:")]
+    workspace = write(tmp_path, {"accounts.csv": FILES["accounts.csv"]}, only)
+    build_store(workspace)
+    users = "id,email,plan,at\nA-17,eve@shop.example,basic,2024-01-03\n"
+    other = only.replace("accounts", "users")
+    build_store(write(workspace, {"users.csv": users}, other))
+    with pytest.raises(CxError, match="'A-17' is the id of 2 customers' records; give it as"):
+        forget_customer(workspace, "A-17")
+    assert forget_customer(workspace, "users:A-17").customer_ids == ("eve@shop.example",)
+
+
+def test_a_person_who_has_another_name_in_another_snapshot_leaves_both(shop):
+    renamed = FILES["accounts.csv"].replace(ADA, "countess@analytical.example")
+    (shop / "exports" / "accounts.csv").write_text(renamed)
+    build_store(shop)
+    done = forget_customer(shop, "countess@analytical.example")
+    assert set(done.customer_ids) == {ADA, "countess@analytical.example"}
+    assert marks_in_files(shop) == set()
+
+
+def test_what_dead_builds_left_goes_too(shop):
+    store = shop / "store"
+    for left in (".building-dead", "damaged"):
+        shutil.copytree(open_store(shop).path, store / "snapshots" / left)
+    (store / "snapshots" / "damaged" / "meta.json").unlink()
+    (store / ".fetched-dead").mkdir()
+    (store / ".fetched-dead" / "rows").write_text(ADA)
+    forget_customer(shop, ADA)
+    assert marks_in_files(shop) == set()
+
+
+def test_what_cannot_be_removed_is_said(shop, monkeypatch):
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    with pytest.raises(CxError, match=r"store/staged/.* cannot be removed and may name the cus"):
+        forget_customer(shop, ADA)
+
+
+def test_no_build_goes_on_without_the_key_of_the_forgotten(shop):
+    forget_customer(shop, ADA)
+    (shop / "forgotten.key").unlink()
+    with pytest.raises(CxError, match=r"forgotten\.key' is gone, by which forgotten people are kn"):
+        build_store(shop)
+    with pytest.raises(CxError, match=r"forgotten\.key' is gone"):
+        forget_customer(shop, "bob@shop.example")
 
 
 def test_the_command_prints_the_search(shop):

@@ -8,9 +8,12 @@ import sys
 import threading
 
 import pytest
+from typer.testing import CliRunner
 
+from cxlib.engine.locks import write_lock
 from cxlib.engine.store import open_store
 from cxlib.errors import CxError
+from cxlib.publish.cli import app
 from cxlib.watch import watch_store
 from tests.ingest.workspaces import write
 
@@ -55,6 +58,36 @@ def test_a_bad_export_keeps_the_store_and_the_next_one_mends_it(watched):
     put(workspace, HEAD + "1,a,2024-01-01,6\n")
     assert "shop: 1 events" in lines.get(timeout=60)
     assert open_store(workspace).id != first
+
+
+def test_a_decision_on_who_is_who_is_built(watched):
+    workspace, lines = watched
+    lines.get(timeout=60)
+    first = open_store(workspace).id
+    (workspace / "identities.yml").write_text("same: []\n")
+    assert "shop: 1 events" in lines.get(timeout=60)
+    assert open_store(workspace).id != first
+
+
+def test_what_another_process_held_up_is_built_when_it_has_ended(tmp_path):
+    workspace = write(tmp_path, {"orders.csv": HEAD + "1,a,2024-01-01,5\n"})
+    lines, stop = queue.Queue(), threading.Event()
+    options = {"every": "0.1 seconds", "wait": "0 seconds", "say": lines.put, "stop": stop}
+    thread = threading.Thread(target=watch_store, args=(workspace,), kwargs=options)
+    with write_lock(workspace):
+        thread.start()
+        assert "builds the store" in lines.get(timeout=60)
+    try:
+        assert "shop: 1 events" in lines.get(timeout=60)
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_full_build_is_not_watched(tmp_path):
+    result = CliRunner().invoke(app, ["build", str(tmp_path), "--full", "--watch", "1s"])
+    assert result.exit_code == 2
+    assert "it builds once; leave out --watch" in result.output
 
 
 def test_a_span_that_is_too_short_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""Rows of a person taken out of a snapshot, so that no byte of them is left in its file."""
+"""A person found in snapshots, and taken out so that no byte of theirs is left in the files."""
 
 from __future__ import annotations
 
@@ -13,15 +13,34 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from cxlib.engine.store import Snapshot
+from cxlib.errors import CxError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["Person", "erase", "search"]
+__all__ = ["Person", "erase", "find_person", "search"]
 
 _NEW = ".building-erased"
 _PAIRS = (("source", "record_id"), ("left_source", "left_id"), ("right_source", "right_id"))
 _FORGOTTEN = "forgotten"
+_OWNERS = """
+SELECT '' AS source, customer_id FROM customers WHERE customer_id = $1
+UNION SELECT source, customer_id FROM identities
+WHERE record_id = $1 OR source || ':' || record_id = $1
+"""
+_RECORDS = """
+SELECT source, record_id FROM identities WHERE list_contains($1, customer_id)
+UNION
+SELECT source, unnest([substr(event_id, len(source) + 2),
+    regexp_replace(substr(event_id, len(source) + 2), ':[0-9]+$', '')])
+FROM events WHERE list_contains($1, customer_id)
+"""
+"""Records that name the customer, and those that gave the events, whose number may follow."""
+_HOLDERS = """
+SELECT DISTINCT customer_id FROM identities WHERE list_contains($1, source || ':' || record_id)
+"""
+_ROW_NUMBER = re.compile(r"\d{4}-\d{9}(:\d+)?")
+"""Stands for an id where a source has none: tomorrow it is somebody else's row."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +67,56 @@ class Person:
     def names(self) -> set[str]:
         """Every id, of whatever kind."""
         return {*self.customers, *(record for _, record in self.records)}
+
+
+def find_person(snapshots: Iterable[Snapshot], name: str) -> Person | None:
+    """Everything that snapshots know a person by; None where none knows them.
+
+    Parameters
+    ----------
+    snapshots
+        Where to look.
+    name
+        A ``customer_id`` of any of them, or the id of a record: ``"SOURCE:ID"``, or the id alone.
+
+    Raises
+    ------
+    CxError
+        When records of several sources have that id, and are not of one customer.
+
+    Notes
+    -----
+    A person may have another ``customer_id`` in each snapshot: who holds one of their records there
+    is the same person.
+
+    Examples
+    --------
+    >>> find_person([], "ada") is None
+    True
+    """
+    snapshots = list(snapshots)
+    owners = {(source, owner) for each in snapshots for source, owner in _rows(each, _OWNERS, name)}
+    if ("", name) in owners:
+        owners = {("", name)}
+    customers = {owner for _, owner in owners}
+    if len(customers) > 1 and len({source for source, _ in owners}) > 1:
+        raise CxError(
+            f"{name!r} is the id of {len(customers)} customers' records; give it as 'SOURCE:ID', "
+            "or give the customer_id"
+        )
+    if not customers:
+        return None
+    found = {row for each in snapshots for row in _rows(each, _RECORDS, sorted(customers))}
+    records = frozenset(pair for pair in found if not _ROW_NUMBER.fullmatch(pair[1]))
+    listed = [f"{source}:{record}" for source, record in sorted(records)]
+    for snapshot in snapshots:
+        customers |= {owner for (owner,) in _rows(snapshot, _HOLDERS, listed)}
+    return Person(frozenset(customers), records)
+
+
+def _rows(snapshot: Snapshot, query: str, value: object) -> list[tuple[Any, ...]]:
+    with duckdb.connect(snapshot.data.as_posix(), read_only=True) as con:
+        return con.execute(query, [value]).fetchall()
 
 
 def erase(snapshot: Snapshot, person: Person) -> dict[str, int]:
@@ -129,19 +198,19 @@ def _clean(con: DuckDBPyConnection, name: str, person: Person) -> int:
         if {source, record} <= set(columns):
             for system, own in person.records:
                 condition = f'"{source}" = ? AND "{record}" = ?'
-                removed += _count(con, f'DELETE FROM "{name}" WHERE {condition}', [system, own])
+                removed += _one(con, f'DELETE FROM "{name}" WHERE {condition}', [system, own])
     if name == "rejects":
         text = f"{_mentions('reason')} OR {_mentions('record')}"
         new = f"UPDATE rejects SET record = NULL, reason = '{_FORGOTTEN}' WHERE {text}"
-        removed += _count(con, new, [_pattern(person.names)] * 2)
+        removed += _one(con, new, [_pattern(person.names)] * 2)
     elif name == "quality":
         new = f"UPDATE quality SET examples = '' WHERE {_mentions('examples')}"
-        removed += _count(con, new, [_pattern(person.names)])
+        removed += _one(con, new, [_pattern(person.names)])
     return removed
 
 
 def _delete(con: DuckDBPyConnection, name: str, column: str, values: Iterable[str]) -> int:
-    return _count(con, f'DELETE FROM "{name}" WHERE list_contains(?, "{column}")', [sorted(values)])
+    return _one(con, f'DELETE FROM "{name}" WHERE list_contains(?, "{column}")', [sorted(values)])
 
 
 def _named(con: DuckDBPyConnection, name: str, person: Person) -> int:
@@ -168,10 +237,6 @@ def _pattern(names: Iterable[str]) -> str:
     """Names as whole words, so that 1 is not found in 12."""
     listed = "|".join(re.sub(r"([^\w\s])", r"\\\1", name) for name in sorted(names))
     return rf"(^|[^\w@.-])({listed})($|[^\w@-])"
-
-
-def _count(con: DuckDBPyConnection, statement: str, values: list[Any]) -> int:
-    return _one(con, statement, values)
 
 
 def _one(con: DuckDBPyConnection, statement: str, values: list[Any] | None = None) -> int:

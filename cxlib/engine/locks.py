@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from cxlib.errors import CxError
+from cxlib.errors import StoreUnavailableError
 from cxlib.spans import parse_span
 
 __all__ = ["write_lock"]
@@ -36,8 +36,9 @@ def write_lock(
 
     Raises
     ------
-    CxError
-        When another writer is still at it after that time; the message says which.
+    StoreUnavailableError
+        When another writer is still at it after that time, which the message names, or when the
+        folder cannot be written.
 
     Notes
     -----
@@ -60,12 +61,11 @@ def write_lock(
         outermost = not lock.is_locked
         lock.acquire(timeout=seconds, poll_interval=0.1)
     except Timeout as error:
-        raise CxError(
-            f"{_writer(store)} the store {store.as_posix()!r}; wait until it has ended, "
-            "or give it longer with wait='10 minutes'"
+        raise StoreUnavailableError(
+            f"{_writer(store)} the store {store.as_posix()!r}; try again when it has ended"
         ) from error
     except OSError as error:
-        raise CxError(
+        raise StoreUnavailableError(
             f"the store {store.as_posix()!r} cannot be written: {error.strerror}; it is as it was"
         ) from error
     try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,12 +39,15 @@ def copy_file(source: Path, target: Path) -> None:
     ...     Path(folder, "two").read_text()
     'same'
     """
-    with source.open("rb") as old, target.open("wb") as new:
-        try:
-            fcntl.ioctl(new.fileno(), _CLONE, old.fileno())
-            return
-        except OSError:
-            pass
+    if sys.platform == "linux":
+        import fcntl  # Windows has none
+
+        with source.open("rb") as old, target.open("wb") as new:
+            try:
+                fcntl.ioctl(new.fileno(), _CLONE, old.fileno())
+                return
+            except OSError:
+                pass
     shutil.copyfile(source, target)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from cxlib.engine.locks import write_lock
 from cxlib.engine.patch import copy_file
-from cxlib.errors import CxError, unknown_name
+from cxlib.errors import CxError, StoreUnavailableError, unknown_name
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -29,6 +29,7 @@ __all__ = [
     "list_snapshots",
     "open_store",
     "point_to",
+    "remove_leftovers",
     "write_snapshot",
 ]
 
@@ -92,7 +93,8 @@ class Snapshot:
         ----------
         name
             ``events``, ``journeys``, ``customers``, ``identities``, ``merges``, ``facts``,
-            ``conflicts``, ``sources``, ``rejects`` or ``quality``.
+            ``conflicts``, ``early_events``, ``sources``, ``rejects``, ``quality``, or one that
+            ``sources.yml`` declares (``spells_NAME``).
 
         Returns
         -------
@@ -126,7 +128,7 @@ def open_store(workspace: str | Path) -> Snapshot:
     Raises
     ------
     CxError
-        When nothing has been built there.
+        When nothing has been built there, or the snapshot is damaged.
 
     Examples
     --------
@@ -145,6 +147,11 @@ def open_store(workspace: str | Path) -> Snapshot:
 def current_snapshot(workspace: str | Path) -> Snapshot | None:
     """Snapshot that the pointer of a workspace names, or None where nothing is built.
 
+    Raises
+    ------
+    CxError
+        When the snapshot is damaged or gone.
+
     Examples
     --------
     >>> current_snapshot("data/nowhere") is None
@@ -155,7 +162,13 @@ def current_snapshot(workspace: str | Path) -> Snapshot | None:
         name = (store / "CURRENT").read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
-    return _read(store / "snapshots" / name)
+    found = _read(store / "snapshots" / name)
+    if found is None:
+        raise CxError(
+            f"the snapshot {name!r} is damaged or gone; build it anew: "
+            f"cxlib build {Path(workspace).as_posix()}"
+        )
+    return found
 
 
 @contextmanager
@@ -184,6 +197,11 @@ def write_snapshot(
     ibis.backends.BaseBackend
         To create tables in.
 
+    Raises
+    ------
+    StoreUnavailableError
+        When another writer is at it, or the disk does not take it.
+
     Notes
     -----
     The data are written into a folder of their own, which is renamed when it is whole, and only
@@ -205,9 +223,11 @@ def write_snapshot(
     from cxlib.engine.connect import connect, limit_memory
 
     snapshots = Path(workspace) / "store" / "snapshots"
+    if "?" in snapshots.as_posix():
+        raise CxError(f"a store cannot stand in {snapshots.parent.as_posix()!r}: rename the '?'")
     with write_lock(workspace), _say_what_cannot_be_written(workspace):
         snapshots.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(snapshots.parent)
+        remove_leftovers(workspace)
         building = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=snapshots))
         try:
             if start_from is not None:
@@ -218,8 +238,8 @@ def write_snapshot(
                 # What is left in DuckDB's log is written through by the CHECKPOINT below, which
                 # says what went wrong, and not at all where the build fails.
                 con.raw_sql("PRAGMA disable_checkpoint_on_shutdown")
-                # Otherwise each time a hundred parts of a table that are not full are written
-                # again, whatever changed.
+                # Each checkpoint would write up to a hundred row groups anew to merge small ones,
+                # whatever changed (docs/adr/0016).
                 con.raw_sql("SET max_vacuum_tasks = 0")
                 yield con
                 con.raw_sql("CHECKPOINT")
@@ -258,15 +278,14 @@ def point_to(workspace: str | Path, snapshot_id: str) -> None:
 
 
 def find_snapshot(workspace: str | Path, snapshot_id: str) -> Snapshot | None:
-    """Snapshot by its name, or None where it has not been built.
+    """Snapshot by its name, or None where it has not been built or is damaged.
 
     Examples
     --------
     >>> find_snapshot("data/nowhere", "s1") is None
     True
     """
-    folder = Path(workspace) / "store" / "snapshots" / snapshot_id
-    return _read(folder) if (folder / _META).is_file() else None
+    return _read(Path(workspace) / "store" / "snapshots" / snapshot_id)
 
 
 def list_snapshots(workspace: str | Path) -> list[Snapshot]:
@@ -277,32 +296,58 @@ def list_snapshots(workspace: str | Path) -> list[Snapshot]:
     >>> list_snapshots("data/nowhere")
     []
     """
-    metas = (Path(workspace) / "store" / "snapshots").glob(f"*/{_META}")
-    whole = [_read(path.parent) for path in metas if not path.parent.name.startswith(".")]
+    folders = (Path(workspace) / "store" / "snapshots").glob("[!.]*")
+    whole = [found for found in map(_read, folders) if found is not None]
     return sorted(whole, key=lambda found: (found.built_at, found.id), reverse=True)
+
+
+def remove_leftovers(workspace: str | Path, *, damaged: bool = False) -> None:
+    """Remove what killed writers left; who calls holds the lock, so no writer is alive.
+
+    Parameters
+    ----------
+    workspace
+        The folder that holds ``store/``.
+    damaged
+        Whether damaged snapshots go too.
+
+    Examples
+    --------
+    >>> remove_leftovers("data/nowhere")
+    """
+    store = Path(workspace) / "store"
+    for folder in (store / "snapshots").glob("*"):
+        if folder.name.startswith(_BUILDING) or (damaged and _read(folder) is None):
+            shutil.rmtree(folder, ignore_errors=True)
+    for file in store.glob(f"{_POINTING}*"):
+        file.unlink(missing_ok=True)
 
 
 @contextmanager
 def _say_what_cannot_be_written(workspace: str | Path) -> Iterator[None]:
     import duckdb
 
+    full = (duckdb.IOException, duckdb.TransactionException, duckdb.OutOfMemoryException)
     try:
         yield
-    except (OSError, duckdb.IOException, duckdb.TransactionException) as error:
+    except (OSError, *full) as error:
+        if isinstance(error, ConnectionError | TimeoutError):
+            raise  # of what the block asks, over a network
         why = getattr(error, "strerror", None) or str(error).splitlines()[0].rsplit(": ", 1)[-1]
         where = (Path(workspace) / "store").as_posix()
-        raise CxError(f"the store {where!r} cannot be written: {why}; it is as it was") from error
+        raise StoreUnavailableError(
+            f"the store {where!r} cannot be written: {why}; it is as it was"
+        ) from error
 
 
-def _read(folder: Path) -> Snapshot:
+def _read(folder: Path) -> Snapshot | None:
+    """The snapshot of a folder; None where it is not there or not whole."""
     try:
         meta = json.loads((folder / _META).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError) as error:
-        raise CxError(
-            f"the snapshot {folder.name!r} is damaged or gone; remove the store's CURRENT and "
-            "build again"
-        ) from error
-    return Snapshot(folder, meta)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        return None
+    whole = isinstance(meta, dict) and (folder / _DATA).is_file()
+    return Snapshot(folder, meta) if whole else None
 
 
 def _write_through(path: Path, text: str) -> None:
@@ -313,14 +358,6 @@ def _write_through(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def _remove_leftovers(store: Path) -> None:
-    """Remove what killed writers left; who calls holds the lock, so no writer is alive."""
-    for folder in (store / "snapshots").glob(f"{_BUILDING}*"):
-        shutil.rmtree(folder, ignore_errors=True)
-    for file in store.glob(f"{_POINTING}*"):
-        file.unlink(missing_ok=True)
-
-
 def _remove_empty_log(path: Path) -> None:
     """Remove DuckDB's log of changes: readers and copies take the data alone."""
     if path.exists() and path.stat().st_size:
@@ -329,9 +366,8 @@ def _remove_empty_log(path: Path) -> None:
 
 
 def _put_in_place(building: Path, final: Path) -> None:
-    try:
-        building.rename(final)
-    except OSError:
-        # Another build of the same content came first: the content is the same.
-        if not (final / _META).is_file():
-            raise
+    if _read(final) is not None:
+        return  # the same content, under the same name
+    if final.exists():
+        final.rename(final.with_name(f"{_BUILDING}damaged-{final.name}"))
+    building.rename(final)

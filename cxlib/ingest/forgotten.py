@@ -13,9 +13,11 @@ from pathlib import Path
 import ibis
 import ibis.expr.types as ir
 
+from cxlib.errors import CxError
+
 __all__ = ["Forgotten", "load_forgotten", "remember_forgotten"]
 
-_KEY, _STONES = "forgotten.key", "FORGOTTEN"
+_KEY, _HASHES = "forgotten.key", "FORGOTTEN"
 
 
 @dataclass(frozen=True)
@@ -26,27 +28,27 @@ class Forgotten:
     ----------
     key
         Secret of the workspace, without which no id can be tried out.
-    stones
+    hashes
         The hashes.
 
     Examples
     --------
     >>> nobody = Forgotten("k", frozenset())
-    >>> somebody = Forgotten("k", frozenset({nobody.stone("", "c1")}))
+    >>> somebody = Forgotten("k", frozenset({nobody.hash_of("", "c1")}))
     >>> rows = ibis.memtable({"cx_party": ["c1", "c2"], "cx_record": ["1", "2"]})
     >>> somebody.among(rows, "crm", None).to_pandas().tolist()
     [True, False]
     """
 
     key: str
-    stones: frozenset[str]
+    hashes: frozenset[str]
 
     @property
     def version(self) -> str:
         """Changes whenever somebody is forgotten."""
-        return hashlib.sha256("".join(sorted(self.stones)).encode()).hexdigest()[:16]
+        return hashlib.sha256("".join(sorted(self.hashes)).encode()).hexdigest()[:16]
 
-    def stone(self, source: str, name: str) -> str:
+    def hash_of(self, source: str, name: str) -> str:
         """Hash of the id of a record in a source, or of a customer where the source is empty."""
         return hashlib.sha256(f"{self.key}{source}\n{name}".encode()).hexdigest()
 
@@ -57,25 +59,35 @@ class Forgotten:
             pairs.append((refers[0], rows[refers[1]]))
         found: ir.BooleanValue = ibis.literal(False)
         for system, name in pairs:
-            stone = (ibis.literal(f"{self.key}{system}\n") + name).hexdigest("sha256")
-            found = found | stone.isin(sorted(self.stones)).fill_null(False)
+            hashed = (ibis.literal(f"{self.key}{system}\n") + name).hexdigest("sha256")
+            found = found | hashed.isin(sorted(self.hashes)).fill_null(False)
         return found
 
 
 def load_forgotten(workspace: Path) -> Forgotten | None:
     """Whom a workspace has forgotten; None where it is nobody.
 
+    Raises
+    ------
+    CxError
+        When somebody was forgotten, and the key is gone without which nobody can tell who.
+
     Examples
     --------
     >>> load_forgotten(Path("data/nowhere")) is None
     True
     """
-    try:
-        stones = json.loads((workspace / "store" / _STONES).read_text(encoding="utf-8"))
-        key = (workspace / _KEY).read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
+    hashes, path = workspace / "store" / _HASHES, workspace / _KEY
+    if not hashes.is_file():
         return None
-    return Forgotten(key, frozenset(stones))
+    try:
+        key = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise CxError(
+            f"the key {path.as_posix()!r} is gone, by which forgotten people are known; put it "
+            f"back, or remove {hashes.as_posix()!r}: then they come back"
+        ) from None
+    return Forgotten(key, frozenset(json.loads(hashes.read_text(encoding="utf-8"))))
 
 
 def remember_forgotten(
@@ -99,10 +111,10 @@ def remember_forgotten(
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(secrets.token_hex(32) + "\n")
         known = Forgotten(path.read_text(encoding="utf-8").strip(), frozenset())
-    own = {known.stone("", name) for name in customers}
-    own |= {known.stone(source, name) for source, name in records}
-    stones = workspace / "store" / _STONES
-    new = stones.with_name(".current-forgotten")
-    new.write_text(json.dumps(sorted(known.stones | own)) + "\n", encoding="utf-8")
-    os.replace(new, stones)
-    return Forgotten(known.key, known.stones | own)
+    own = {known.hash_of("", name) for name in customers}
+    own |= {known.hash_of(source, name) for source, name in records}
+    hashes = workspace / "store" / _HASHES
+    new = hashes.with_name(".current-forgotten")
+    new.write_text(json.dumps(sorted(known.hashes | own)) + "\n", encoding="utf-8")
+    os.replace(new, hashes)
+    return Forgotten(known.key, known.hashes | own)

@@ -18,7 +18,14 @@ from cxlib.errors import CxError
 from cxlib.ingest.config import Source, Sources
 from cxlib.ingest.fetched import fetch_source
 
-__all__ = ["Input", "find_files", "find_inputs", "hash_file", "open_inputs"]
+__all__ = [
+    "Input",
+    "find_files",
+    "find_inputs",
+    "hash_file",
+    "open_inputs",
+    "remove_fetched",
+]
 
 _FETCHED = ".fetched-"
 
@@ -113,11 +120,20 @@ def open_inputs(config: Sources, exports: Path, workspace: Path) -> Iterator[lis
         return
     store = workspace / "store"
     with write_lock(workspace):
-        # Who holds the lock is alone: what stands here was left by a build that was killed.
-        for left in store.glob(f"{_FETCHED}*"):
-            shutil.rmtree(left, ignore_errors=True)
+        remove_fetched(workspace)
         with tempfile.TemporaryDirectory(prefix=_FETCHED, dir=store) as folder:
             yield find_inputs(config, exports, Path(folder))
+
+
+def remove_fetched(workspace: Path) -> None:
+    """Remove rows of databases that killed builds left; who calls holds the store's lock.
+
+    Examples
+    --------
+    >>> remove_fetched(Path("data/nowhere"))
+    """
+    for left in (workspace / "store").glob(f"{_FETCHED}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def find_inputs(config: Sources, exports: Path, fetched: Path | None = None) -> list[Input]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ibis.expr.types as ir
 
+from cxlib.engine.functions import connect_scratch
 from cxlib.engine.writing import create_table
 from cxlib.ingest.forgotten import Forgotten
 from cxlib.ingest.inputs import Input
@@ -19,7 +20,7 @@ from cxlib.ingest.inputs import Input
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
-__all__ = ["KeptFile", "StagedFiles", "with_personal"]
+__all__ = ["KeptFile", "StagedFiles", "parties_of", "with_personal"]
 
 _PERSONAL = ("cx_text_", "cx_id_")
 """How the columns begin that say in clear who somebody is, or what they wrote."""
@@ -259,6 +260,32 @@ class StagedFiles:
         if self._rows(place).is_file():
             return self._rows(place)
         return next(iter(sorted(self.folder.glob(f"{place.split('-')[0]}-*.parquet"))), None)
+
+
+def parties_of(folder: Path, records: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Names that kept rows give to the parties of records, before these are linked.
+
+    Parameters
+    ----------
+    folder
+        Where rows are kept (``store/staged``).
+    records
+        Source and id of each record.
+
+    Examples
+    --------
+    >>> parties_of(Path("data/nowhere"), [("crm", "17")])
+    frozenset()
+    """
+    parts = [path for path in folder.glob("*-*.parquet") if "texts" not in path.name]
+    listed = [f"{source}:{record}" for source, record in sorted(records)]
+    if not parts or not listed:
+        return frozenset()
+    with connect_scratch() as con:
+        rows = con.read_parquet(parts, union_by_name=True)
+        named = (rows.cx_source + ":" + rows.cx_record).isin(listed)
+        found = rows.filter(named, rows.cx_party.notnull()).select("cx_party").distinct()
+        return frozenset(found.to_pyarrow()["cx_party"].to_pylist())
 
 
 def with_personal(rows: ir.Table, personal: ir.Table | None) -> ir.Table:

@@ -112,7 +112,9 @@ def build(
     Exports that have not changed are not read again; with --watch the store follows them.
     """
     if watch is not None:
-        _watch(workspace, watch, sources=sources, exports=exports)
+        if full:
+            raise typer.BadParameter("it builds once; leave out --watch", param_hint="--full")
+        _watch(workspace, watch, sources=sources, exports=exports, wait=wait)
     else:
         _build(workspace, sources=sources, exports=exports, full=full, wait=wait)
 
@@ -240,17 +242,11 @@ def _simulate(workspace: Path, customers: int, seed: int) -> None:
     simulate_company(workspace, customers=customers, seed=seed, progress=True)
 
 
-def _watch(workspace: Path, every: str, *, sources: Path | None, exports: Path | None) -> None:
+def _watch(workspace: Path, every: str, **options: Any) -> None:
     from cxlib.watch import watch_store
 
     try:
-        watch_store(
-            workspace,
-            every=every,
-            sources=sources,
-            exports=exports,
-            say=lambda line: print(line, flush=True),
-        )
+        watch_store(workspace, every=every, say=lambda line: print(line, flush=True), **options)
     except KeyboardInterrupt:
         return
 

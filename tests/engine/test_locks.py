@@ -29,7 +29,7 @@ def writer(tmp_path):
 
 
 def test_a_second_writer_is_told_who_builds(tmp_path, writer):
-    said = rf"process {writer.pid} on .* since .* UTC builds the store .*; wait until it has ended"
+    said = rf"process {writer.pid} on .* since .* UTC builds the store .*; try again when it has ended"
     with pytest.raises(CxError, match=said), write_lock(tmp_path, wait="0 seconds"):
         pass
 
@@ -69,7 +69,7 @@ def test_two_threads_are_two_writers(tmp_path):
         thread.start()
         thread.join()
     assert len(said) == 1
-    assert "wait until it has ended" in said[0]
+    assert "try again when it has ended" in said[0]
 
 
 def test_a_folder_that_cannot_be_made_says_why(tmp_path):

@@ -7,7 +7,13 @@ import ibis
 import pytest
 from ibis.backends.duckdb import Backend
 
-from cxlib.engine.store import current_snapshot, open_store, point_to, write_snapshot
+from cxlib.engine.store import (
+    current_snapshot,
+    list_snapshots,
+    open_store,
+    point_to,
+    write_snapshot,
+)
 from cxlib.errors import CxError
 
 
@@ -117,6 +123,34 @@ def test_a_pointer_to_nowhere_is_said(tmp_path):
         open_store(tmp_path)
     with pytest.raises(CxError, match="there is no snapshot 'gone'"):
         point_to(tmp_path, "gone")
+
+
+@pytest.mark.parametrize("name", ["meta.json", "data.duckdb"])
+def test_a_damaged_snapshot_is_said_and_the_next_build_takes_its_place(tmp_path, name):
+    write(tmp_path, "one", 1)
+    write(tmp_path, "two", 2)
+    (tmp_path / "store" / "snapshots" / "two" / name).unlink()
+    with pytest.raises(CxError, match="'two' is damaged or gone; build it anew: cxlib build "):
+        open_store(tmp_path)
+    assert [snapshot.id for snapshot in list_snapshots(tmp_path)] == ["one"]
+    write(tmp_path, "two", 2)
+    assert count(open_store(tmp_path)) == 2
+    write(tmp_path, "three", 3)
+    assert sorted(path.name for path in (tmp_path / "store" / "snapshots").iterdir()) == [
+        "one",
+        "three",
+        "two",
+    ]
+
+
+def test_an_error_of_a_network_is_not_called_the_stores(tmp_path):
+    with pytest.raises(ConnectionError, match="the scorer"), write_snapshot(tmp_path, "one", {}):
+        raise ConnectionError("the scorer's service is down")
+
+
+def test_a_folder_that_duckdb_cannot_name_is_refused(tmp_path):
+    with pytest.raises(CxError, match="a store cannot stand in .*: rename the"):
+        write(tmp_path / "what?", "one", 1)
 
 
 def test_an_unknown_table_offers_the_known_ones(tmp_path):
