@@ -14,7 +14,29 @@ from cxlib.ingest.inputs import hash_file
 from cxlib.ingest.keys import mark_of
 from cxlib.ingest.texts import Scorer
 
-__all__ = ["digest", "recipe_of"]
+__all__ = ["code_of_builds", "digest", "recipe_of"]
+
+_PACKAGES = (
+    "duckdb",
+    "ibis-framework",
+    "py3langid",
+    "python-calamine",
+    "pyarrow",
+    "splink",
+    "sqlglot",
+    "vaderSentiment",
+)
+"""What else may change a row of a store: others only raise errors or show results."""
+_BEFORE_INGEST = ("descriptions.py", "errors.py", "spans.py", "tables.py")
+_PIPELINE = (
+    "build.py",
+    "event_log.py",
+    "growth.py",
+    "increments.py",
+    "log_writer.py",
+    "recipes.py",
+)
+_LOG = ("clock.py", "counted.py", "log.py", "prepare.py")
 
 
 def recipe_of(
@@ -48,33 +70,36 @@ def recipe_of(
     >>> len(one), one == other
     (16, False)
     """
-    package = Path(cxlib.__file__).parent
-    code = [
-        package / "tables.py",
-        package / "build.py",
-        package / "event_log.py",
-        package / "growth.py",
-        package / "increments.py",
-        package / "log_writer.py",
-        package / "recipes.py",
-        *sorted((package / "engine").rglob("*.py")),
-        *sorted((package / "ingest").rglob("*.py")),
-        *sorted((package / "ingest" / "presets").glob("*.yml")),
-        package / "journeys" / "counted.py",
-        package / "journeys" / "prepare.py",
-        *sorted((package / "models" / "outcomes").glob("*.py")),
-    ]
     content = {
         "version": cxlib.__version__,
-        "engine": version("duckdb"),
+        "packages": [version(name) for name in _PACKAGES],
         # The version alone would call a store current that other code built.
-        "code": [hash_file(path) for path in code],
+        "code": [hash_file(path) for path in code_of_builds()],
         "sources": hash_file(description),
         "text_scorer": _named(text_scorer),
         "key": None if key is None else mark_of(key),
         "forgotten": None if forgotten is None else forgotten.version,
     }
     return digest(content)
+
+
+def code_of_builds() -> list[Path]:
+    """Files of cxlib that may change what a build stores.
+
+    Examples
+    --------
+    >>> "build.py" in {path.name for path in code_of_builds()}
+    True
+    """
+    package = Path(cxlib.__file__).parent
+    return [
+        *(package / name for name in (*_BEFORE_INGEST, *_PIPELINE)),
+        *sorted((package / "engine").rglob("*.py")),
+        *sorted((package / "ingest").rglob("*.py")),
+        *sorted((package / "ingest" / "presets").glob("*.yml")),
+        *(package / "journeys" / name for name in _LOG),
+        *sorted((package / "models" / "outcomes").glob("*.py")),
+    ]
 
 
 def digest(content: object) -> str:

@@ -35,3 +35,7 @@ def test_every_public_name_can_be_imported():
 def test_an_unknown_name_offers_the_known_ones():
     code = "import cxlib\ntry: cxlib.open_stor\nexcept AttributeError as error: print(error)"
     assert "did you mean 'open_store'" in run(code).stdout
+
+
+def test_builds_load_nothing_that_windows_lacks():
+    run("import sys; sys.modules['fcntl'] = None; import cxlib.build, cxlib.forget")

@@ -375,6 +375,10 @@ def test_full_builds_again_what_is_there(shop):
     assert not again.reused
     assert again.snapshot.meta["built"] == "full"
     assert again.snapshot.id.endswith("-full")
+    # A third time, too; and a build that has nothing to do stays with the newest.
+    third = build_store(shop, full=True).snapshot
+    assert third.built_at > again.snapshot.built_at
+    assert build_store(shop).snapshot.id == third.id
 
 
 def test_customers_whose_journeys_could_share_an_id_are_all_prepared(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cxlib import _HOME
+from cxlib.recipes import code_of_builds
 
 GROUND = ("errors", "spans", "tables", "intervals", "likelihood", "descriptions")
 ORDER = (
@@ -88,12 +89,17 @@ def _forbidden_sibling(module: str, imported: str) -> str | None:
     return f"modules of {part(module)} meet in frames that the user holds"
 
 
-def breaches(package: Path) -> list[str]:
-    found = []
-    modules = {
+def modules_of(package: Path) -> dict[str, Path]:
+    """Files of a package by the names of their modules."""
+    return {
         ".".join(path.relative_to(package.parent).with_suffix("").parts): path
         for path in sorted(package.rglob("*.py"))
     }
+
+
+def breaches(package: Path) -> list[str]:
+    found = []
+    modules = modules_of(package)
     for module, path in modules.items():
         if path.name == "__init__.py":
             continue
@@ -107,6 +113,18 @@ def breaches(package: Path) -> list[str]:
 
 def test_modules_import_only_what_stands_above_them(project):
     assert breaches(project / "cxlib") == []
+
+
+def test_a_recipe_names_all_code_that_a_build_runs(project):
+    modules = modules_of(project / "cxlib")
+    names, todo = set(), ["cxlib.build"]
+    while todo:
+        name = todo.pop()
+        found = imported_modules(modules[name].read_text(encoding="utf-8"), name)
+        names.add(name)
+        todo += (found & set(modules)) - names
+    assert {"cxlib.spans", "cxlib.ingest.sources"} <= names
+    assert {modules[name] for name in names} <= set(code_of_builds())
 
 
 def test_every_part_has_its_place(project):
