@@ -22,7 +22,7 @@ from cxlib.engine.store import (
     write_snapshot,
 )
 from cxlib.errors import CxError, unknown_name
-from cxlib.event_log import Former, write_events
+from cxlib.event_log import PreviousLog, write_events
 from cxlib.increments import can_update
 from cxlib.ingest.accounts import count_rows, store_accounts
 from cxlib.ingest.changes import columns_of, warn_of_changes
@@ -39,7 +39,7 @@ from cxlib.ingest.sources import StagedSource, stage_source
 from cxlib.ingest.staging import StagedFiles
 from cxlib.ingest.texts import Scorer
 from cxlib.journeys.log import Journeys
-from cxlib.log_writer import LOG, PRINTS
+from cxlib.log_writer import FINGERPRINTS, LOG
 from cxlib.models.outcomes.stored import store_declared
 from cxlib.recipes import digest, recipe_of
 
@@ -278,8 +278,10 @@ def _fill(
         delta = None
         if before is not None:
             delta = delta_of(con, config, staged, kept, before["files"], stamps)
-        former = None if before is None else Former(before, delta)
-        written = write_events(con, config, staged, kept, text_scorer=text_scorer, former=former)
+        previous = None if before is None else PreviousLog(before, delta)
+        written = write_events(
+            con, config, staged, kept, text_scorer=text_scorer, previous=previous
+        )
         if written.how["looked_at"] is None:
             delta = None  # anyone may have been touched
         drop_tables(con, keep=[*LOG, *(OF_CUSTOMERS if delta is not None else ())])
@@ -290,7 +292,7 @@ def _fill(
         spells_of = store_declared(con, config, log)
         bar.set_description("gather customers")
         findings = written.findings + store_customers(
-            con, config, staged, who, con.table(PRINTS), delta
+            con, config, staged, who, con.table(FINGERPRINTS), delta
         )
         bar.update()
         bar.set_description("check quality")

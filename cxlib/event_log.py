@@ -24,19 +24,20 @@ from cxlib.ingest.sentiment import read_texts
 from cxlib.ingest.sources import StagedSource
 from cxlib.ingest.staging import StagedFiles
 from cxlib.ingest.texts import Scorer
-from cxlib.log_writer import LogWriter, prints_of
+from cxlib.log_writer import LogWriter, fingerprints_of
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
-__all__ = ["EventLog", "Former", "write_events"]
+__all__ = ["EventLog", "PreviousLog", "write_events"]
 
 PART_ROWS = 12_000_000
-"""How many rows of exports, once for each event rule, give events that are ordered at a time."""
+"""Rows of exports, times their event rules, above which the log is sorted in parts, so that a sort
+fits in memory."""
 
 
 @dataclass(frozen=True)
-class Former:
+class PreviousLog:
     """The log that the file of a snapshot holds already, and what differs from it now.
 
     Attributes
@@ -78,7 +79,7 @@ def write_events(
     kept: StagedFiles,
     *,
     text_scorer: Scorer | None = None,
-    former: Former | None = None,
+    previous: PreviousLog | None = None,
 ) -> EventLog:
     """Write the tables of the log.
 
@@ -94,7 +95,7 @@ def write_events(
         Where their rows are, and the texts that were read before.
     text_scorer
         What reads texts; VADER by default.
-    former
+    previous
         The log to change; None where it is to be written whole.
 
     Returns
@@ -114,18 +115,18 @@ def write_events(
         raise CxError(
             "no export can be read, so there is nothing to store; " + why_unusable(staged)
         )
-    if former is None and any(rule.text is not None for rule in rules):
+    if previous is None and any(rule.text is not None for rule in rules):
         raw = create_table(con, "cx_raw", raw, temp=True)
     texts = read_texts(
         con, raw, scorer=text_scorer, calibrate=config.text.calibrate, known=kept.texts()
     )
     events, log = texts.add_to(raw), None
-    if former is not None:
+    if previous is not None:
         came = None
-        if former.delta is not None and former.delta.came is not None:
-            came = _events_of(former.delta.came, extras)
+        if previous.delta is not None and previous.delta.came is not None:
+            came = _events_of(previous.delta.came, extras)
             came = texts.add_to(raw.limit(0) if came is None else came)
-        log = _update(con, config, staged, former, events, came)
+        log = _update(con, config, staged, previous, events, came)
     log = log or _write(con, config, staged, events)
     return replace(log, findings=[*texts.findings, *currency_findings(con.table("events"))])
 
@@ -140,21 +141,23 @@ def _update(
     con: BaseBackend,
     config: Sources,
     staged: Mapping[str, StagedSource],
-    former: Former,
+    previous: PreviousLog,
     events: ir.Table,
     came: ir.Table | None,
 ) -> EventLog | None:
     """Change the log in part; None where it must be written whole."""
-    delta = former.delta
+    delta = previous.delta
     if came is None:
         latest = _latest(events.occurred_at)
     else:
         # No row went: what was the latest time is the latest of those that were there before.
-        was = datetime.fromisoformat(former.meta["observed_until"])
+        was = datetime.fromisoformat(previous.meta["observed_until"])
         latest = max(was, _latest(came.occurred_at) or was)
     begin, cut_off = _window(config, staged, latest)
     writer = LogWriter(con, config.journeys, cut_off)
-    how = update_log(writer, events, former.meta, None if delta is None else delta.customers, came)
+    how = update_log(
+        writer, events, previous.meta, None if delta is None else delta.customers, came
+    )
     return None if how is None else EventLog(begin, cut_off, [], how)
 
 
@@ -168,10 +171,10 @@ def _write(
         together = together.split("/")[0]
     with hold_in_parts(con, events, together, _parts_for(staged)) as parts:
         con.drop_table("cx_raw", force=True)
-        prints = create_table(con, "cx_new_prints", prints_of(parts), temp=True)
-        begin, cut_off = _window(config, staged, _latest(prints.last_seen_at))
-        how = LogWriter(con, config.journeys, cut_off).write(parts, prints)
-        con.drop_table("cx_new_prints")
+        fingerprints = create_table(con, "cx_new_fingerprints", fingerprints_of(parts), temp=True)
+        begin, cut_off = _window(config, staged, _latest(fingerprints.last_seen_at))
+        how = LogWriter(con, config.journeys, cut_off).write(parts, fingerprints)
+        con.drop_table("cx_new_fingerprints")
     return EventLog(begin, cut_off, [], how)
 
 

@@ -126,7 +126,7 @@ def _remove_copies(workspace: Path) -> None:
     for kept in ("staged", "personal"):
         shutil.rmtree(store / kept, ignore_errors=True)
     left = [path for kept in ("staged", "personal") for path in (store / kept).glob("*")]
-    left += [path for path in store.glob("*/.building-*")] + list(store.glob(".fetched-*"))
+    left += [*store.glob("*/.building-*"), *store.glob(".fetched-*")]
     if left:
         raise CxError(
             f"{left[0].as_posix()!r} cannot be removed and may name the customer; remove it, then "

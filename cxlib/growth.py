@@ -9,19 +9,18 @@ import ibis
 import ibis.expr.types as ir
 
 from cxlib.engine.patch import delete_rows, replace_rows, update_rows
-from cxlib.engine.writing import create_table, insert_rows
+from cxlib.engine.writing import create_table, insert_rows, row_count
 from cxlib.journeys.counted import COUNTED, count_on
 from cxlib.journeys.prepare import PREPARED, journey_table
 from cxlib.log_writer import (
+    FINGERPRINTS,
     LAST_FULL,
     MOST_TOUCHED,
     ORDERED,
-    PRINTS,
     LogWriter,
     check_log,
-    count,
+    fingerprints_of,
     number_new,
-    prints_of,
     touchpoints_of,
 )
 
@@ -87,10 +86,10 @@ def grow_log(writer: LogWriter, came: ir.Table, candidates: ir.Table) -> Growth 
         held = create_table(con, "cx_came", came, temp=True)
         if touchpoints_of(held) - touchpoints_of(con.table("events")):
             return None
-        if count(held) > LAST_FULL * count(con.table("events")):
+        if row_count(held) > LAST_FULL * row_count(con.table("events")):
             return None
         late = _part_late(con, held, candidates)
-        if count(late) > MOST_TOUCHED * count(con.table(PRINTS)):
+        if row_count(late) > MOST_TOUCHED * row_count(con.table(FINGERPRINTS)):
             return None
         on = con.table("cx_on")
         last = con.table("cx_last")
@@ -103,13 +102,13 @@ def grow_log(writer: LogWriter, came: ir.Table, candidates: ir.Table) -> Growth 
         own = create_table(con, "cx_own", own, temp=True)
         journeys = create_table(con, "cx_own_journeys", journey_table(found), temp=True)
         check_log(own, journeys)
-        prepared, appended = count(found), count(own)
+        prepared, appended = row_count(found), row_count(own)
         _change_rows(con, found)
         insert_rows(con, "events", own)
         in_order = journeys.order_by("customer_id", "started_at", "journey_id")
         delete_rows(con, "journeys", last.select(cx_stored="cx_journey"))
         insert_rows(con, "journeys", in_order)
-        replace_rows(con, PRINTS, "customer_id", on, on)
+        replace_rows(con, FINGERPRINTS, "customer_id", on, on)
     finally:
         for name in _TEMPORARY:
             con.drop_table(name, force=True)
@@ -119,17 +118,17 @@ def grow_log(writer: LogWriter, came: ir.Table, candidates: ir.Table) -> Growth 
 def _part_late(con: BaseBackend, came: ir.Table, candidates: ir.Table) -> ir.Table:
     """Table of the customers who are late; of the others, who go on, ``cx_on`` and ``cx_last``.
 
-    ``cx_on`` has the columns of ``PRINTS``, as they will be; ``cx_last`` is that of
+    ``cx_on`` has the columns of ``FINGERPRINTS``, as they will be; ``cx_last`` is that of
     ``_last_journeys``.
     """
-    old = con.table(PRINTS).semi_join(candidates, "customer_id")
-    new = prints_of([came]).drop("cx_part")
+    old = con.table(FINGERPRINTS).semi_join(candidates, "customer_id")
+    new = fingerprints_of([came]).drop("cx_part")
     both = candidates.left_join(old, "customer_id").drop("customer_id_right")
     both = both.left_join(new, "customer_id")
     rows = both.select(
         customer_id=both.customer_id,
         cx_part=both.cx_part,
-        cx_print=both.cx_print.fill_null(0) ^ both.cx_print_right.fill_null(0),
+        cx_fingerprint=both.cx_fingerprint.fill_null(0) ^ both.cx_fingerprint_right.fill_null(0),
         first_seen_at=ibis.coalesce(both.first_seen_at, both.first_seen_at_right),
         last_seen_at=ibis.coalesce(both.last_seen_at_right, both.last_seen_at),
         events=both.events.fill_null(0) + both.events_right.fill_null(0),
@@ -143,7 +142,7 @@ def _part_late(con: BaseBackend, came: ir.Table, candidates: ir.Table) -> ir.Tab
     late = rows.filter(rows.cx_late).union(rows.semi_join(unclear, "cx_customer"))
     late = create_table(con, "cx_late", late.select("customer_id"), temp=True)
     on = rows.anti_join(late, "customer_id").drop("cx_late", "cx_seen_before")
-    create_table(con, "cx_on", number_new(on, con.table(PRINTS)), temp=True)
+    create_table(con, "cx_on", number_new(on, con.table(FINGERPRINTS)), temp=True)
     return late
 
 

@@ -9,18 +9,17 @@ import ibis
 import ibis.expr.types as ir
 
 from cxlib.engine.patch import replace_rows
-from cxlib.engine.writing import create_table
+from cxlib.engine.writing import create_table, row_count
 from cxlib.growth import grow_log
 from cxlib.journeys.prepare import journey_table, microseconds_between
 from cxlib.log_writer import (
+    FINGERPRINTS,
     LAST_FULL,
     MOST_TOUCHED,
-    PRINTS,
     LogWriter,
     check_log,
-    count,
+    fingerprints_of,
     number_new,
-    prints_of,
     touchpoints_of,
 )
 
@@ -30,7 +29,7 @@ _TEMPORARY = (
     "cx_candidates",
     "cx_late",
     "cx_looked_at",
-    "cx_new_prints",
+    "cx_new_fingerprints",
     "cx_touched",
     "cx_again",
     "cx_own",
@@ -78,8 +77,9 @@ def update_log(
     Returns
     -------
     dict or None
-        What the meta data of the new snapshot say of how it was built: ``prepared_again``
-        (events), ``looked_at`` (customers; None for all). None where the whole log must be written.
+        What the meta data of the new snapshot say of how it was built: ``built``,
+        ``prepared_again`` (events), ``looked_at`` (customers; None for all) and ``appended_share``
+        (of the log, since it was last written in order). None where the whole log must be written.
     """
     con = writer.con
     moved_from = datetime.fromisoformat(before["observed_until"])
@@ -91,15 +91,17 @@ def update_log(
             candidates = create_table(
                 con, "cx_candidates", _with_ended(writer, changed, moved_from).distinct(), temp=True
             )
-            looked_at = count(candidates)
+            looked_at = row_count(candidates)
         if candidates is not None and came is not None and writer.rules.numbers_journeys:
             growth = grow_log(writer, came, candidates)
             if growth is None:
                 return None
             candidates, prepared, appended = growth.late, growth.prepared, growth.appended
-        if candidates is not None and count(candidates) > MOST_TOUCHED * count(con.table(PRINTS)):
+        if candidates is not None and row_count(candidates) > MOST_TOUCHED * row_count(
+            con.table(FINGERPRINTS)
+        ):
             candidates = looked_at = None
-        if candidates is None or count(candidates):
+        if candidates is None or row_count(candidates):
             n = _write_again(writer, events, moved_from, candidates)
             if n is None:
                 return None
@@ -107,7 +109,7 @@ def update_log(
     finally:
         for name in _TEMPORARY:
             con.drop_table(name, force=True)
-    share = float(before["appended_share"]) + appended / max(count(con.table("events")), 1)
+    share = float(before["appended_share"]) + appended / max(row_count(con.table("events")), 1)
     return {
         "built": "incremental",
         "prepared_again": prepared,
@@ -118,7 +120,7 @@ def update_log(
 
 def _with_ended(writer: LogWriter, changed: ir.Table, moved_from: datetime) -> ir.Table:
     """Customers who changed, and those whose journey may have ended without an event of its own."""
-    old, silence = writer.con.table(PRINTS), writer.rules.silence
+    old, silence = writer.con.table(FINGERPRINTS), writer.rules.silence
     if silence is None or moved_from == writer.observed_until:
         return changed
     was = _goes_on(old.last_seen_at, moved_from, silence)
@@ -137,12 +139,12 @@ def _write_again(
     if candidates is not None:
         theirs = events.semi_join(candidates, "customer_id")
         events = create_table(con, "cx_looked_at", theirs, temp=True)
-    prints = create_table(con, "cx_new_prints", prints_of([events]), temp=True)
-    if _ids_may_meet(writer, prints):
+    fingerprints = create_table(con, "cx_new_fingerprints", fingerprints_of([events]), temp=True)
+    if _ids_may_meet(writer, fingerprints):
         return None
     if touchpoints_of(events) - touchpoints_of(con.table("events")):
         return None
-    touched = _touched(writer, prints, moved_from, candidates)
+    touched = _touched(writer, fingerprints, moved_from, candidates)
     if touched is None:
         return None
     again = create_table(con, "cx_again", events.semi_join(touched, "customer_id"), temp=True)
@@ -151,43 +153,43 @@ def _write_again(
         return None
     own = create_table(con, "cx_own", own, temp=True)
     journeys = create_table(con, "cx_own_journeys", journey_table(own), temp=True)
-    n = count(own)
+    n = row_count(own)
     if n:
         check_log(own, journeys)
     rows = {
         "events": own,
         "journeys": journeys.order_by("customer_id", "started_at", "journey_id"),
-        PRINTS: touched.filter(touched.cx_print.notnull()),
+        FINGERPRINTS: touched.filter(touched.cx_fingerprint.notnull()),
     }
     for name, new in rows.items():
         replace_rows(con, name, "customer_id", touched, new)
     return n
 
 
-def _ids_may_meet(writer: LogWriter, prints: ir.Table) -> bool:
+def _ids_may_meet(writer: LogWriter, fingerprints: ir.Table) -> bool:
     """Whether two customers may share a journey's id, which then depends on both of them."""
     if writer.rules.numbers_journeys:
         return False
     return any(
         table.customer_id.contains("/").any().to_pyarrow().as_py()
-        for table in (prints, writer.con.table(PRINTS))
+        for table in (fingerprints, writer.con.table(FINGERPRINTS))
     )
 
 
 def _touched(
-    writer: LogWriter, prints: ir.Table, moved_from: datetime, candidates: ir.Table | None
+    writer: LogWriter, fingerprints: ir.Table, moved_from: datetime, candidates: ir.Table | None
 ) -> ir.Table | None:
-    """Customers to prepare again, with their print; null where no event is left."""
-    every = writer.con.table(PRINTS)
+    """Customers to prepare again, with their fingerprint; null where no event is left."""
+    every = writer.con.table(FINGERPRINTS)
     old = every if candidates is None else every.semi_join(candidates, "customer_id")
-    both = prints.drop("cx_part").outer_join(old, "customer_id")
-    differs = (both.cx_print != both.cx_print_right).fill_null(True)
+    both = fingerprints.drop("cx_part").outer_join(old, "customer_id")
+    differs = (both.cx_fingerprint != both.cx_fingerprint_right).fill_null(True)
     silence = writer.rules.silence
     if silence is not None and moved_from != writer.observed_until:
         was = _goes_on(both.last_seen_at_right, moved_from, silence)
         differs = differs | (was != _goes_on(both.last_seen_at, writer.observed_until, silence))
     found = both.filter(differs.fill_null(True)).select(
-        "cx_print",
+        "cx_fingerprint",
         "first_seen_at",
         "last_seen_at",
         "events",
@@ -196,7 +198,7 @@ def _touched(
         customer_id=ibis.coalesce(both.customer_id, both.customer_id_right),
     )
     touched = create_table(writer.con, "cx_touched", number_new(found, every), temp=True)
-    return touched if count(touched) <= MOST_TOUCHED * count(every) else None
+    return touched if row_count(touched) <= MOST_TOUCHED * row_count(every) else None
 
 
 def _goes_on(last_at: ir.TimestampValue, cut_off: datetime, closes: timedelta) -> ir.BooleanValue:

@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from cxlib.engine.patch import drop_tables, stored_tables
-from cxlib.engine.writing import create_named_table, create_table, insert_rows
+from cxlib.engine.writing import create_named_table, create_table, insert_rows, row_count
 from cxlib.journeys.counted import COUNTED, count_ahead
 from cxlib.journeys.prepare import PREPARED, fill_contract, journey_table, prepare_events
 from cxlib.tables import END, OPEN, check_contract
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from cxlib.ingest.config import JourneyRule
 
 __all__ = [
+    "FINGERPRINTS",
     "LAST_FULL",
     "LOG",
     "MOST_TOUCHED",
     "ORDERED",
-    "PRINTS",
     "LogWriter",
     "check_log",
-    "count",
+    "fingerprints_of",
     "number_customers",
     "number_new",
-    "prints_of",
     "touchpoints_of",
 ]
 
-PRINTS = "cx_prints"
-"""Table of a snapshot: per customer the number, a print of the events, when they were seen, and how
-many they are; and the part of the log that they were written with, null for who came later."""
-LOG = ("events", "journeys", PRINTS)
+FINGERPRINTS = "cx_fingerprints"
+"""Table of a snapshot: per customer the number, a fingerprint of the events, when they were seen,
+and how many they are; and the part of the log that they were written with, null for who came
+later."""
+LOG = ("events", "journeys", FINGERPRINTS)
 """Tables of the log."""
 LAST_FULL = 0.5
 """Share of appended rows from which a log is written anew, in order."""
@@ -50,7 +50,7 @@ ORDERED = ("event_id", "customer_id", "journey_id", "occurred_at", "touchpoint")
 """What order and journeys of events depend on."""
 
 
-def prints_of(parts: Sequence[ir.Table]) -> ir.Table:
+def fingerprints_of(parts: Sequence[ir.Table]) -> ir.Table:
     """One row per customer, with a number that changes when any of their events does.
 
     Parameters
@@ -61,14 +61,14 @@ def prints_of(parts: Sequence[ir.Table]) -> ir.Table:
     Returns
     -------
     ibis.expr.types.Table
-        ``customer_id``, ``cx_part`` (place of their part, from 0), ``cx_print`` (of all columns of
-        all events, in any order), ``first_seen_at`` and ``last_seen_at`` (of their events, UTC),
-        ``events`` (how many).
+        ``customer_id``, ``cx_part`` (place of their part, from 0), ``cx_fingerprint`` (of all
+        columns of all events, in any order), ``first_seen_at`` and ``last_seen_at`` (of their
+        events, UTC), ``events`` (how many).
 
     Examples
     --------
     >>> rows = {"customer_id": ["a", "b"], "occurred_at": [datetime(2024, 1, 1)] * 2}
-    >>> prints_of([ibis.memtable(rows)]).cx_print.nunique().execute()
+    >>> fingerprints_of([ibis.memtable(rows)]).cx_fingerprint.nunique().execute()
     2
     """
     tables = []
@@ -77,7 +77,7 @@ def prints_of(parts: Sequence[ir.Table]) -> ir.Table:
         tables.append(
             events.group_by("customer_id").aggregate(
                 cx_part=ibis.literal(number, "int64"),
-                cx_print=row.bit_xor(),
+                cx_fingerprint=row.bit_xor(),
                 first_seen_at=events.occurred_at.min(),
                 last_seen_at=events.occurred_at.max(),
                 events=events.count(),
@@ -86,7 +86,7 @@ def prints_of(parts: Sequence[ir.Table]) -> ir.Table:
     return reduce(ir.Table.union, tables)
 
 
-def number_customers(prints: ir.Table) -> ir.Table:
+def number_customers(fingerprints: ir.Table) -> ir.Table:
     """Prints with ``cx_customer``, the number of each customer, from 1 by their part and their id.
 
     Examples
@@ -96,17 +96,17 @@ def number_customers(prints: ir.Table) -> ir.Table:
     ['a', 'b', 'c']
     """
     in_order = ibis.window(order_by=["cx_part", "customer_id"])
-    return prints.mutate(cx_customer=(ibis.row_number().over(in_order) + 1).cast("int64"))
+    return fingerprints.mutate(cx_customer=(ibis.row_number().over(in_order) + 1).cast("int64"))
 
 
-def number_new(rows: ir.Table, prints: ir.Table) -> ir.Table:
+def number_new(rows: ir.Table, fingerprints: ir.Table) -> ir.Table:
     """Customers with their number: those without one get the next, by their id.
 
     Parameters
     ----------
     rows
         ``customer_id``, and ``cx_customer``, null for who is new.
-    prints
+    fingerprints
         Everyone who has a number.
 
     Examples
@@ -116,7 +116,7 @@ def number_new(rows: ir.Table, prints: ir.Table) -> ir.Table:
     >>> number_new(rows, known).order_by("customer_id").cx_customer.to_list()
     [1, 3, 4]
     """
-    last = int(prints.cx_customer.max().to_pyarrow().as_py() or 0)
+    last = int(fingerprints.cx_customer.max().to_pyarrow().as_py() or 0)
     is_new = rows.cx_customer.isnull()
     place = ibis.row_number().over(ibis.window(group_by=is_new, order_by="customer_id")) + 1 + last
     return rows.mutate(cx_customer=ibis.coalesce(rows.cx_customer, place).cast("int64"))
@@ -175,15 +175,15 @@ class LogWriter:
         names = [name for name in wide.columns if name != "cx_rowid"]
         return joined.order_by("cx_customer", "cx_place").select(*names, *PREPARED, *COUNTED)
 
-    def write(self, parts: Sequence[ir.Table], prints: ir.Table) -> dict[str, Any]:
+    def write(self, parts: Sequence[ir.Table], fingerprints: ir.Table) -> dict[str, Any]:
         """Write the whole log, one part after another.
 
         Parameters
         ----------
         parts
             Events of all sources before they are prepared: one stored table, or several parts.
-        prints
-            What ``prints_of`` gives for them.
+        fingerprints
+            What ``fingerprints_of`` gives for them.
 
         Returns
         -------
@@ -191,7 +191,7 @@ class LogWriter:
             What the meta data of the snapshot say of how it was built.
         """
         drop_tables(self.con)
-        numbered = create_table(self.con, PRINTS, number_customers(prints))
+        numbered = create_table(self.con, FINGERPRINTS, number_customers(fingerprints))
         names = set().union(*map(touchpoints_of, parts)) | {END, OPEN}
         for number, part in enumerate(parts):
             theirs = numbered.filter(numbered.cx_part == number)
@@ -199,7 +199,7 @@ class LogWriter:
             if len(parts) > 1:
                 part = create_table(self.con, "cx_part", part, temp=True)
             self._append("events", self.prepared(part, theirs), named, names)
-            last = count(numbered.filter(numbered.cx_part < number))
+            last = row_count(numbered.filter(numbered.cx_part < number))
             stored = self.con.table("events")
             # What was stored before is left out by the numbers, which stand in order.
             own = stored.filter(stored.cx_customer > last)
@@ -215,17 +215,6 @@ class LogWriter:
             insert_rows(self.con, name, rows)
         else:
             create_named_table(self.con, name, rows, named, names)
-
-
-def count(table: ir.Table) -> int:
-    """How many rows a table has.
-
-    Examples
-    --------
-    >>> count(ibis.memtable({"n": [1, 2]}))
-    2
-    """
-    return int(table.count().to_pyarrow().as_py())
 
 
 def check_log(events: ir.Table, journeys: ir.Table) -> None:

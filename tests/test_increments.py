@@ -55,7 +55,7 @@ HEADS = {
 def tables(snapshot: Snapshot) -> dict[str, list[str]]:
     """Every table, its rows in an order of their own; numbers of customers and parts are left out.
 
-    What a snapshot remembers of its customers (``cx_prints``) is one of them.
+    What a snapshot remembers of its customers (``cx_fingerprints``) is one of them.
     """
     con = duckdb.connect(snapshot.data.as_posix(), read_only=True)
     with con:
@@ -72,7 +72,7 @@ def tables(snapshot: Snapshot) -> dict[str, list[str]]:
 def numbers_hold(snapshot: Snapshot) -> bool:
     """Whether each customer has one number, in all tables, and no two share one."""
     pairs = "SELECT customer_id, cx_customer FROM"
-    every = " UNION ".join(f"{pairs} {name}" for name in ("events", "journeys", "cx_prints"))
+    every = " UNION ".join(f"{pairs} {name}" for name in ("events", "journeys", "cx_fingerprints"))
     count = "count(*), count(DISTINCT customer_id), count(DISTINCT cx_customer)"
     with duckdb.connect(snapshot.data.as_posix(), read_only=True) as con:
         [counts] = con.execute(f"SELECT {count} FROM ({every})").fetchall()
@@ -203,13 +203,13 @@ def test_what_is_believed_changes_with_what_records_say(shop, tmp_path):
 
 def test_only_customers_of_rows_that_came_or_went_are_looked_at(shop, monkeypatch):
     looked_at = []
-    original = increments.prints_of
+    original = increments.fingerprints_of
 
     def spy(parts):
         looked_at.append(sorted(parts[0].customer_id.to_list()))
         return original(parts)
 
-    monkeypatch.setattr(increments, "prints_of", spy)
+    monkeypatch.setattr(increments, "fingerprints_of", spy)
     export(shop, "orders-2.csv", ["o50,3,ask,2024-02-19,1,Bad"])
     build_store(shop)
     # Customer 3 signed up, bought, asks now and gets help.
@@ -229,7 +229,7 @@ def test_a_log_in_parts_is_the_log_as_a_whole(shop, tmp_path, monkeypatch):
     for name, rows in theirs.items():
         assert ours[name] == rows, name
     assert numbers_hold(parts.snapshot)
-    last = parts.snapshot.con.table("cx_prints").cx_part.max().execute()
+    last = parts.snapshot.con.table("cx_fingerprints").cx_part.max().execute()
     assert last > 1
     # Customers of a part stand together, in the order of their numbers.
     events = parts.snapshot.table("events")

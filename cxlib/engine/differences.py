@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import pandas as pd
 
-from cxlib.engine.connect import connect
+from cxlib.engine.functions import connect_scratch
 from cxlib.engine.store import Snapshot
+from cxlib.engine.writing import row_count
 from cxlib.tables import CONTRACTS
 
 if TYPE_CHECKING:
@@ -71,14 +72,14 @@ def compare_snapshots(before: Snapshot, after: Snapshot) -> SnapshotDifference:
     Events, journeys and customers are held against each other by their ids, over every column but
     ``cx_customer``, whose numbers may be given anew; other tables by whole rows.
     """
-    con = connect()
     databases = []
-    for name, snapshot in (("before", before), ("after", after)):
-        con.attach(snapshot.data, name=name, read_only=True)
-        databases.append({table: con.table(table, database=name) for table in _names(con, name)})
-    old, new = databases
-    rows = [_compare(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]
-    con.disconnect()
+    with connect_scratch() as con:
+        for name, snapshot in (("before", before), ("after", after)):
+            con.attach(snapshot.data, name=name, read_only=True)
+            named = {table: con.table(table, database=name) for table in _names(con, name)}
+            databases.append(named)
+        old, new = databases
+        rows = [_compare(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]
     columns = ["table", "before", "after", "added", "removed", "changed", "columns"]
     return SnapshotDifference(pd.DataFrame(rows, columns=columns), _inputs(before, after))
 
@@ -100,30 +101,30 @@ def _compare(name: str, old: ir.Table | None, new: ir.Table | None) -> dict[str,
     keys = [column for column, rule in CONTRACTS.get(name, {}).items() if rule.unique]
     shared = [column for column in old.columns if column in new.columns]
     shared = [column for column in shared if column not in _NUMBERS]
-    old, new = _printed(old, shared, keys), _printed(new, shared, keys)
+    old, new = _fingerprinted(old, shared, keys), _fingerprinted(new, shared, keys)
     return {**found, **(_by_key(old, new) if keys else _by_row(old, new))}
 
 
-def _printed(table: ir.Table, columns: list[str], keys: list[str]) -> ir.Table:
+def _fingerprinted(table: ir.Table, columns: list[str], keys: list[str]) -> ir.Table:
     """A key and a hash of each row, and how many there are of it."""
     # As text: an ENUM hashes its number, which another list of names gives another meaning.
     texts = ibis.array([table[column].cast("string").fill_null("\\0") for column in columns])
-    rows = table.select(key=table[keys[0]] if keys else ibis.literal(""), print=texts.hash())
-    return rows.group_by("key", "print").aggregate(n=rows.count())
+    rows = table.select(key=table[keys[0]] if keys else ibis.literal(""), fingerprint=texts.hash())
+    return rows.group_by("key", "fingerprint").aggregate(n=rows.count())
 
 
 def _by_key(old: ir.Table, new: ir.Table) -> dict[str, int]:
     both = old.outer_join(new, "key")
     counts = both.aggregate(
-        added=both.count(where=both.print.isnull()),
-        removed=both.count(where=both.print_right.isnull()),
-        changed=both.count(where=both.print != both.print_right),
+        added=both.count(where=both.fingerprint.isnull()),
+        removed=both.count(where=both.fingerprint_right.isnull()),
+        changed=both.count(where=both.fingerprint != both.fingerprint_right),
     )
     return _whole(counts)
 
 
 def _by_row(old: ir.Table, new: ir.Table) -> dict[str, int]:
-    both = old.outer_join(new, ["key", "print"])
+    both = old.outer_join(new, ["key", "fingerprint"])
     before, after = both.n.fill_null(0), both.n_right.fill_null(0)
     counts = both.aggregate(
         added=ibis.greatest(after - before, 0).sum(), removed=ibis.greatest(before - after, 0).sum()
@@ -137,7 +138,7 @@ def _whole(counts: ir.Table) -> dict[str, int]:
 
 
 def _count(table: ir.Table | None) -> int:
-    return 0 if table is None else int(table.count().to_pyarrow().as_py())
+    return 0 if table is None else row_count(table)
 
 
 def _inputs(before: Snapshot, after: Snapshot) -> pd.DataFrame:

@@ -51,9 +51,7 @@ def copy_file(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
 
 
-def replace_rows(
-    con: BaseBackend, name: str, column: str, gone: ir.Table, rows: ir.Table | None
-) -> None:
+def replace_rows(con: BaseBackend, name: str, column: str, gone: ir.Table, rows: ir.Table) -> None:
     """Take the rows of some keys out of a table and put others in.
 
     Parameters
@@ -83,8 +81,7 @@ def replace_rows(
     create_table(con, "cx_gone", gone.select(column), temp=True)
     con.raw_sql(f'DELETE FROM "{name}" WHERE "{column}" IN (SELECT "{column}" FROM cx_gone)')
     con.drop_table("cx_gone")
-    if rows is not None:
-        insert_rows(con, name, rows)
+    insert_rows(con, name, rows)
 
 
 def delete_rows(con: BaseBackend, name: str, rows: ir.Table) -> None:

@@ -19,7 +19,13 @@ import ibis.expr.types as ir
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
-__all__ = ["create_named_table", "create_table", "create_temporary_view", "insert_rows"]
+__all__ = [
+    "create_named_table",
+    "create_table",
+    "create_temporary_view",
+    "insert_rows",
+    "row_count",
+]
 
 _MOST_NAMES = 250
 
@@ -90,6 +96,17 @@ def insert_rows(con: BaseBackend, name: str, rows: ir.Table) -> None:
         con.insert(name, rows.select(*con.table(name).columns))
     else:
         con.raw_sql(f"INSERT INTO {_quoted(name)} ({columns}) {con.compile(rows)}")
+
+
+def row_count(table: ir.Table) -> int:
+    """How many rows a table has.
+
+    Examples
+    --------
+    >>> row_count(ibis.memtable({"n": [1, 2]}))
+    2
+    """
+    return int(table.count().to_pyarrow().as_py())
 
 
 def create_named_table(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import ibis.expr.types as ir
 
-from cxlib.engine.writing import create_table
+from cxlib.engine.writing import create_table, row_count
 from cxlib.ingest.config import Sources
 from cxlib.ingest.quality import COLUMNS, quality
 from cxlib.ingest.sources import REJECTS, StagedSource
@@ -69,7 +69,7 @@ def count_rows(con: BaseBackend) -> dict[str, int]:
     totals = {name: sources[name].sum() for name in ("rows_read", "rows_stored", "rows_rejected")}
     counts = sources.aggregate(**totals).to_pyarrow().to_pylist()[0]
     for name in ("events", "customers", "journeys"):
-        counts[name] = con.table(name).count().to_pyarrow().as_py()
+        counts[name] = row_count(con.table(name))
     return {name: int(value) for name, value in counts.items()}
 
 

@@ -129,7 +129,7 @@ def customer_rows(
     ----------
     seen
         One row per customer with events: ``customer_id``, ``first_seen_at``, ``last_seen_at``,
-        ``events``, as ``prints_of`` gives them.
+        ``events``, as ``fingerprints_of`` gives them.
     everyone
         ``customer_id`` of those whom a record names, whether they have events or not.
     beliefs

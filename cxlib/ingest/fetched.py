@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import ibis
 
-from cxlib.engine.connect import connect
 from cxlib.engine.databases.fetching import NoTableError, fetch_rows
+from cxlib.engine.functions import connect_scratch
 from cxlib.errors import CxError
 from cxlib.ingest.places import FILE_DATABASES, VARIABLE, Place
 
@@ -103,12 +103,13 @@ def hash_rows(path: Path) -> str:
     True
     """
     # A database gives its rows in another order from time to time: these are the same rows.
-    rows = connect().read_parquet(path)
-    row = ibis.struct({name: rows[name] for name in rows.columns}).hash()
-    counted = rows.aggregate(
-        n=rows.count(), total=row.cast("decimal(38, 0)").sum(), either=row.bit_xor()
-    )
-    found = counted.to_pyarrow().to_pylist()[0]
+    with connect_scratch() as con:
+        rows = con.read_parquet(path)
+        row = ibis.struct({name: rows[name] for name in rows.columns}).hash()
+        counted = rows.aggregate(
+            n=rows.count(), total=row.cast("decimal(38, 0)").sum(), either=row.bit_xor()
+        )
+        found = counted.to_pyarrow().to_pylist()[0]
     content = [list(rows.columns), *map(str, found.values())]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 

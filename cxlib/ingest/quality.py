@@ -9,6 +9,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from cxlib.engine.writing import row_count
 from cxlib.errors import unknown_name
 from cxlib.ingest.config import Check, Member, Sources, TimeColumn
 from cxlib.ingest.row_checks import EXAMPLES, row_findings
@@ -187,7 +188,7 @@ def _agreement(check: Check, staged: Mapping[str, StagedSource]) -> list[_Findin
             cx_customer=ibis.coalesce(joined.cx_customer, joined.cx_customer_right),
             agrees=joined.in_left.notnull() & joined.in_right.notnull(),
         )
-        note = f"{_count(left)} customers by {one.source}, {_count(right)} by {other.source}"
+        note = f"{row_count(left)} customers by {one.source}, {row_count(right)} by {other.source}"
         sources = f"{one.source}, {other.source}"
         findings.append(_finding(check.name, sources, either, ~either.agrees, "cx_customer", note))
     return findings
@@ -214,10 +215,6 @@ def _time_of(item: StagedSource, column: str, config: Sources) -> ir.TimestampVa
     return parse_time(
         rows[column].strip(), rules.get(column, TimeColumn(column=column)), config.timezone
     )
-
-
-def _count(table: ir.Table) -> int:
-    return int(table.count().to_pyarrow().as_py())
 
 
 def _not_checked(check: Check, why: str) -> _Finding:

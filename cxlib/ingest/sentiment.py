@@ -11,7 +11,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from cxlib.engine.writing import create_table, insert_rows
+from cxlib.engine.writing import create_table, insert_rows, row_count
 from cxlib.errors import unknown_name
 from cxlib.ingest.texts import FEWEST_PAIRS, Scorer, fit_calibration, text_sentiment
 
@@ -147,7 +147,7 @@ def read_texts(
     drawn by the hash of the event's id.
     """
     written = events.filter(events.cx_text.notnull())
-    if not written.count().to_pyarrow().as_py():
+    if not row_count(written):
         return TextSentiments(None, [])
     read = _read_distinct(con, written.select("cx_text").distinct(), scorer, known)
     findings = _unreadable(
@@ -174,7 +174,7 @@ def _read_distinct(
         keyed = keyed.anti_join(before, "cx_key")
     numbered = keyed.mutate(cx_number=ibis.row_number().over(order_by=keyed.cx_text))
     waiting = create_table(con, "cx_texts_waiting", numbered, temp=True)
-    n = int(waiting.count().to_pyarrow().as_py())
+    n = row_count(waiting)
     for start in range(0, n, _BATCH):
         batch = waiting.filter(waiting.cx_number.between(start, start + _BATCH - 1))
         given = batch.order_by("cx_number").select("cx_key", "cx_text").to_pandas()

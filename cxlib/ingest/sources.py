@@ -15,7 +15,7 @@ import pyarrow as pa
 from cxlib.engine.files.options import FileRows
 from cxlib.engine.files.reading import read_file
 from cxlib.engine.functions import keyed_hash
-from cxlib.engine.writing import create_table, create_temporary_view
+from cxlib.engine.writing import create_table, create_temporary_view, row_count
 from cxlib.errors import CxError
 from cxlib.ingest.changes import renaming
 from cxlib.ingest.config import Source, Sources
@@ -287,7 +287,7 @@ def _read_input(
         item.check_unchanged()
         return None, [_whole_file(item.source, item.file, 0, _without_name(error, item))], nothing
     read = replace(read, table=name_columns(read.table, rule))
-    readable = int(read.table.count().to_pyarrow().as_py())
+    readable = row_count(read.table)
     counts: dict[str, Any] = {
         "rows_read": readable + len(read.unreadable),
         "rows_joined": read.joined,

@@ -10,7 +10,7 @@ import os
 import platform
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -202,8 +202,7 @@ def render_reports(
     if not reports:
         raise CxError(f"no notebook can be answered from '{workspace}'; the warnings say why")
     folder = reports[0].path.parent
-    manifests = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
-    _write(folder / "index.html", index_page(manifests))
+    _write(folder / "index.html", index_page(_manifests(folder)))
     return reports
 
 
@@ -214,7 +213,6 @@ def render_report(
     out: str | Path | None = None,
     show_code: bool = False,
     parameters: Mapping[str, Any] | None = None,
-    on_cell: Callable[[int], None] | None = None,
 ) -> Report:
     """One notebook, run on a workspace and written as HTML that needs no network.
 
@@ -230,8 +228,6 @@ def render_report(
         Show the code cells above what they give.
     parameters
         Values that replace those of the parameters cell.
-    on_cell
-        Called with the number of each cell that has run.
 
     Returns
     -------
@@ -269,12 +265,25 @@ def render_report(
     inputs = _inputs(path, content, open_store(workspace), {**defaults, **given}, show_code)
     if _unchanged(target, manifest, inputs):
         return Report(inputs["title"], target, manifest, reused=True)
-    executed = _execute(path, content, given, on_cell)
+    executed = _execute(path, content, given)
     page = report_page(executed, inputs)
     _write(target, page)
     digest = {"html_sha256": _sha256(page)}
     _write(manifest, json.dumps({**inputs, **digest}, indent=2, sort_keys=True) + "\n")
     return Report(inputs["title"], target, manifest, reused=False)
+
+
+def _manifests(folder: Path) -> list[dict[str, Any]]:
+    """What is said of the reports of a folder, in which other files may lie."""
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            manifest = json.loads(path.read_text("utf-8"))
+        except ValueError:
+            continue
+        if isinstance(manifest, dict) and manifest.get("report") == f"{path.stem}.html":
+            found.append(manifest)
+    return found
 
 
 def _read_notebook(path: Path) -> NotebookNode:
@@ -375,12 +384,7 @@ def _unchanged(target: Path, manifest: Path, inputs: dict[str, Any]) -> bool:
         return False
 
 
-def _execute(
-    path: Path,
-    notebook: NotebookNode,
-    parameters: dict[str, Any],
-    on_cell: Callable[[int], None] | None,
-) -> NotebookNode:
+def _execute(path: Path, notebook: NotebookNode, parameters: dict[str, Any]) -> NotebookNode:
     """The notebook with its outputs, and without any trace of when and where it ran."""
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
@@ -398,7 +402,6 @@ def _execute(
             f"--IPKernelApp.exec_lines=__import__('sys').modules['{SLOW_TO_IMPORT}'] = None",
         ],
         resources={"metadata": {"path": str(path.parent)}},
-        on_cell_executed=lambda cell, cell_index, execute_reply: on_cell and on_cell(cell_index),
     )
     try:
         client.execute(env={**os.environ, **_KERNEL_ENVIRONMENT})

@@ -140,18 +140,16 @@ class Selection:
             return None
         return self._kept(self.groups.get(str(group)), start, since)
 
-    def grouped(self, by: str, *, segments_as_of: datetime | None = None) -> Journeys:
+    def grouped(self, by: str) -> Journeys:
         """The whole log with an attribute of the customers, or their RFM segment, on its events.
 
         Parameters
         ----------
         by
-            One of ``attributes``, or "segment".
-        segments_as_of
-            When the segments are taken; ``year_before`` when not given.
+            One of ``attributes``, or "segment", as it was ``year_before``.
         """
         if by == "segment":
-            facts = rfm_segments(self.whole, as_of=segments_as_of or self.year_before)
+            facts = rfm_segments(self.whole, as_of=self.year_before)
         elif by in self.attributes:
             facts = self.store.table("customers")
         else:

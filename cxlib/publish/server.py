@@ -74,7 +74,6 @@ def serve_dashboards(
     workspace: str | Path,
     *,
     port: int = 8866,
-    open_browser: bool = False,
     dashboards: str | Path | None = None,
     preheat: bool = True,
 ) -> None:
@@ -86,8 +85,6 @@ def serve_dashboards(
         Folder whose store they show.
     port
         Port on localhost.
-    open_browser
-        Whether to open the list of dashboards.
     dashboards
         Folder of the notebooks; see ``find_dashboards``.
     preheat
@@ -116,7 +113,7 @@ def serve_dashboards(
     _check_port(port)
     os.environ["CXLIB_WORKSPACE"] = str(Path(workspace).resolve())
     _put_first("JUPYTER_PATH", folder / "jupyter")
-    app = _application(folder, port, open_browser, preheat)
+    app = _application(folder, port, preheat)
     print(
         f"Dashboards of {store.meta.get('name', workspace)} at http://localhost:{port}/ "
         "(Ctrl-C ends)",
@@ -127,8 +124,9 @@ def serve_dashboards(
 
 def _check_port(port: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As the server itself will, so that a port in TIME_WAIT does not count as taken.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform != "win32":  # there it would take a port that somebody else has
+            # As the server itself will, so that a port in TIME_WAIT does not count as taken.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
@@ -142,15 +140,15 @@ def _put_first(variable: str, folder: Path) -> None:
     os.environ[variable] = os.pathsep.join([str(folder), *([before] if before else [])])
 
 
-def _application(folder: Path, port: int, open_browser: bool, preheat: bool) -> Any:
+def _application(folder: Path, port: int, preheat: bool) -> Any:
     # Tornado remarks on every page that Jupyter's two ping settings do not fit each other.
     logging.getLogger("tornado.general").setLevel(logging.ERROR)
-    application = _voila()(config=_settings(folder, port, open_browser, preheat))
+    application = _voila()(config=_settings(folder, port, preheat))
     application.initialize([str(folder)])
     return application
 
 
-def _settings(folder: Path, port: int, open_browser: bool, preheat: bool) -> Any:
+def _settings(folder: Path, port: int, preheat: bool) -> Any:
     from traitlets.config import Config
 
     settings = Config()
@@ -158,7 +156,7 @@ def _settings(folder: Path, port: int, open_browser: bool, preheat: bool) -> Any
         ip="localhost",
         port=port,
         port_retries=0,
-        open_browser=open_browser,
+        open_browser=False,
         root_dir=str(folder),
         log_level="ERROR",
         config_file_paths=[],  # no settings from elsewhere on this machine

@@ -29,7 +29,9 @@ def writer(tmp_path):
 
 
 def test_a_second_writer_is_told_who_builds(tmp_path, writer):
-    said = rf"process {writer.pid} on .* since .* UTC builds the store .*; try again when it has ended"
+    said = (
+        rf"process {writer.pid} on .* since .* UTC builds the store .*; try again when it has ended"
+    )
     with pytest.raises(CxError, match=said), write_lock(tmp_path, wait="0 seconds"):
         pass
 

@@ -149,7 +149,7 @@ def test_an_error_of_a_network_is_not_called_the_stores(tmp_path):
 
 
 def test_a_folder_that_duckdb_cannot_name_is_refused(tmp_path):
-    with pytest.raises(CxError, match="a store cannot stand in .*: rename the"):
+    with pytest.raises(CxError, match=r"a store cannot stand in .*: rename the"):
         write(tmp_path / "what?", "one", 1)
 
 

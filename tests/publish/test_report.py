@@ -78,7 +78,7 @@ def page(notebook: Path, workspace: Path) -> Path:
 @pytest.fixture
 def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Notebooks are not run, which takes seconds, where their outputs do not matter."""
-    monkeypatch.setattr(report, "_execute", lambda path, notebook, parameters, on_cell: notebook)
+    monkeypatch.setattr(report, "_execute", lambda path, notebook, parameters: notebook)
 
 
 def without_plotly(page: str) -> str:
@@ -196,6 +196,9 @@ def test_an_index_lists_the_reports(workspace: Path, tmp_path: Path) -> None:
         write_notebook(tmp_path / f"{name}.ipynb", "1", title=f"# Why {name}?")
         for name in ("a", "b")
     ]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "other.json").write_text('{"title": "of somebody else"}')
+    (tmp_path / "out" / "broken.json").write_text("{")
     render_reports(workspace, names, out=tmp_path / "out")
     index = (tmp_path / "out" / "index.html").read_text("utf-8")
     assert index.index('<a href="a.html">Why a?</a>') < index.index('<a href="b.html">Why b?</a>')

@@ -132,15 +132,18 @@ def read_by_ibis(url: str, table: str | None, query: str | None) -> Iterator[pa.
     from cxlib.engine.connect import connect
 
     con = connect(url)
-    if query is not None:
-        rows = con.sql(query)
-    else:
-        *database, name = str(table).split(".")
-        rows = con.table(name, database=tuple(database) or None)
-    texts = rows.select(**{name: rows[name].cast("string") for name in rows.columns})
-    yield _batch(list(texts.columns), [[] for _ in texts.columns])
-    for batch in texts.to_pyarrow_batches(chunk_size=BATCH):
-        yield _batch(list(texts.columns), batch.columns)
+    try:
+        if query is not None:
+            rows = con.sql(query)
+        else:
+            *database, name = str(table).split(".")
+            rows = con.table(name, database=tuple(database) or None)
+        texts = rows.select(**{name: rows[name].cast("string") for name in rows.columns})
+        yield _batch(list(texts.columns), [[] for _ in texts.columns])
+        for batch in texts.to_pyarrow_batches(chunk_size=BATCH):
+            yield _batch(list(texts.columns), batch.columns)
+    finally:
+        con.disconnect()
 
 
 def _batch(names: Sequence[str], columns: Sequence[Any]) -> pa.RecordBatch:

@@ -31,7 +31,8 @@ def find_sheets(path: Path, wanted: Sequence[str] = ()) -> list[str]:
     path
         The workbook.
     wanted
-        Names of sheets; ``"*"`` takes every one that is not empty. None: the only one that is not.
+        Names of sheets; ``"*"`` takes every one that is not empty. By default the only one that is
+        not.
 
     Raises
     ------

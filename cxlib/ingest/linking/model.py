@@ -11,6 +11,7 @@ import ibis
 import ibis.expr.types as ir
 
 from cxlib.engine.functions import link_engine
+from cxlib.engine.writing import row_count
 from cxlib.ingest.linking.blocks import BLOCKS
 from cxlib.ingest.linking.fields import FIELDS
 from cxlib.ingest.linking.levels import COMPARISONS, PRIOR_PAIRS
@@ -73,7 +74,7 @@ def train_model(con: BaseBackend) -> dict[str, Any]:
     """
     people = con.table(PEOPLE)
     known = _filled(people)
-    records = int(people.count().to_pyarrow().as_py())
+    records = row_count(people)
     settings: dict[str, Any] = {
         "link_type": "dedupe_only",
         "unique_id_column_name": "n",

@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from cxlib.engine.functions import edits, resemblance
-from cxlib.engine.writing import create_table
+from cxlib.engine.writing import create_table, row_count
 from cxlib.ingest.linking.blocks import add_blocks
 from cxlib.ingest.linking.model import PEOPLE, score_pairs, train_model
 
@@ -59,7 +59,7 @@ def find_pairs(con: BaseBackend, parties: ir.Table) -> tuple[ir.Table, ir.Table]
     conflicts = create_table(con, "conflicts", _conflicts(people))
     keys = [_equal_keys(parties), _equal_emails(people, conflicts)]
     certain = create_table(con, "certain", reduce(ir.Table.union, keys))
-    if int(people.count().to_pyarrow().as_py()) < 2:
+    if row_count(people) < 2:
         return certain, conflicts.drop("value")
     scored = create_table(con, "scored", score_pairs(con, train_model(con)))
     clashing = _clashing(people, scored)

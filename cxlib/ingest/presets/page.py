@@ -8,7 +8,6 @@ from cxlib.ingest.presets.library import Preset, load_preset, preset_names
 
 __all__ = ["presets_page"]
 
-_ENDS = ("start", "end")
 _HEAD = """\
 # Presets: the exports of known vendors
 

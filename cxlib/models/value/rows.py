@@ -55,11 +55,6 @@ class Rows:
         return np.unique(self.x, return_inverse=True)
 
     @cached_property
-    def customers_by_count(self) -> Array:
-        """Customers for each distinct number of purchases."""
-        return np.bincount(self.counts[1], weights=self.weight)
-
-    @cached_property
     def moments(self) -> tuple[Array, Array, Array, Array]:
         """Distinct pairs of purchases and time, and which a row has at its last and end."""
         pairs = np.column_stack([np.tile(self.x, 2), np.concatenate([self.last, self.end])])
