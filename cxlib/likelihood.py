@@ -46,6 +46,8 @@ class Estimate:
 
     Examples
     --------
+    >>> Estimate(("r",), np.array([2.0]), np.array([[0.01]]), -10.0, 50)
+    Estimate(r=2, log_likelihood=-10, n=50)
     >>> Estimate(("r",), np.array([2.0]), np.array([[0.01]]), -10.0, 50).summary().round(3)
       parameter  estimate  standard_error  lower  upper
     0         r       2.0             0.2  1.644  2.433
@@ -56,6 +58,13 @@ class Estimate:
     log_covariance: Array
     log_likelihood: float
     n: int
+
+    def __repr__(self) -> str:
+        """Show it in a line, without the covariance."""
+        told = dict(zip(self.names, self.values, strict=True))
+        told["log_likelihood"] = self.log_likelihood
+        values = ", ".join(f"{name}={value:.5g}" for name, value in told.items())
+        return f"Estimate({values}, n={self.n})"
 
     def summary(self, confidence: float = 0.95) -> pd.DataFrame:
         """Parameters with standard errors and intervals, one per row.

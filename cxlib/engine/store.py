@@ -59,6 +59,13 @@ class Snapshot:
     path: Path
     meta: dict[str, Any] = field(repr=False)
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            """Say what to do where a snapshot was given for a log."""
+            hint = "" if name.startswith("_") else "; its log is cx.load_journeys(store)"
+            raise AttributeError(f"a snapshot has no {name!r}{hint}")
+
     @property
     def id(self) -> str:
         """Name of the snapshot, made from its content."""
@@ -112,13 +119,13 @@ class Snapshot:
         return self.con.table(name)
 
 
-def open_store(workspace: str | Path) -> Snapshot:
+def open_store(workspace: str | Path | Snapshot) -> Snapshot:
     """Current snapshot of a workspace, to read.
 
     Parameters
     ----------
     workspace
-        The folder that ``cxlib build`` was given.
+        The folder that ``cxlib build`` was given; a snapshot is given back as it is.
 
     Returns
     -------
@@ -137,6 +144,8 @@ def open_store(workspace: str | Path) -> Snapshot:
     ...
     cxlib.errors.CxError: there is no store in 'data/nowhere'; run: cxlib build data/nowhere
     """
+    if isinstance(workspace, Snapshot):
+        return workspace
     snapshot = current_snapshot(workspace)
     if snapshot is None:
         where = Path(workspace).as_posix()

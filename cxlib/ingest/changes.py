@@ -1,4 +1,4 @@
-"""What changed in the columns of the exports since the last build."""
+"""What changed in the exports and their columns since the last build."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def column_changes(
     now: Mapping[str, Sequence[str]],
     needed: Mapping[str, Iterable[str]],
 ) -> list[str]:
-    """Sentences on the columns that are gone, new, or probably renamed.
+    """Sentences on sources that are gone, and on columns that are gone, new, or probably renamed.
 
     Parameters
     ----------
@@ -58,6 +58,8 @@ def column_changes(
     for name in now:
         old = {column.casefold(): column for column in before.get(name, ())}
         new = {column.casefold(): column for column in now[name]}
+        if old and not new:
+            said.append(f"{name}: nothing can be read any more, so the store has none of its rows")
         if not old or not new:
             continue
         gone = [old[key] for key in old if key not in new]
@@ -74,7 +76,7 @@ def column_changes(
 def warn_of_changes(
     before: Mapping[str, Sequence[str]], now: Mapping[str, Sequence[str]], config: Sources
 ) -> None:
-    """Warn of columns that are not those of the last build.
+    """Warn of sources and columns that are not those of the last build.
 
     Examples
     --------

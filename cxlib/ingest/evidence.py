@@ -58,7 +58,7 @@ def explain_identity(store: Snapshot | str | Path, a: str, b: str) -> pd.DataFra
     ...
     cxlib.errors.CxError: there is no store in 'data/nowhere'; run: cxlib build data/nowhere
     """
-    snapshot = store if isinstance(store, Snapshot) else open_store(store)
+    snapshot = open_store(store)
     one, other = (_known(snapshot, text) for text in (a, b))
     same = one["customer_id"] == other["customer_id"]
     ends = [(row["source"], row["record_id"]) for row in (one, other)]
@@ -68,8 +68,8 @@ def explain_identity(store: Snapshot | str | Path, a: str, b: str) -> pd.DataFra
             merges.left_id.isin([ends[0][1], ends[1][1]]),
             merges.right_id.isin([ends[0][1], ends[1][1]]),
         ).to_pandas()
-        held = frame[[_pair(row) == set(ends) for row in frame.itertuples()]]
-        return held[_COLUMNS].reset_index(drop=True)
+        of_both = [row.Index for row in frame.itertuples() if _pair(row) == set(ends)]
+        return frame.loc[of_both, _COLUMNS].reset_index(drop=True)
     known = snapshot.table("identities")
     mine = known.filter(known.customer_id == one["customer_id"]).select("source", "record_id")
     joined = merges.semi_join(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -20,7 +21,7 @@ __all__ = ["conflicts", "customer_table", "customers"]
 
 
 def customers(
-    store: Snapshot,
+    store: Snapshot | str | Path,
     *,
     as_of: str | date | datetime | None = None,
     rule: str | None = None,
@@ -33,7 +34,7 @@ def customers(
     Parameters
     ----------
     store
-        What ``open_store`` gives.
+        What ``open_store`` gives, or a workspace.
     as_of
         Only what happened and was known strictly before this moment (UTC) counts; everything that
         the store holds when not given.
@@ -129,7 +130,7 @@ def customers(
 
 
 def customer_table(
-    store: Snapshot,
+    store: Snapshot | str | Path,
     *,
     as_of: str | date | datetime | None = None,
     rule: str | None = None,
@@ -179,7 +180,7 @@ def customer_table(
 
 
 def conflicts(
-    store: Snapshot,
+    store: Snapshot | str | Path,
     *,
     as_of: str | date | datetime | None = None,
     rule: str | None = None,

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
+from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import ibis.expr.types as ir
 
+from cxlib.engine.store import Snapshot, open_store
 from cxlib.errors import CxError, unknown_name
 from cxlib.spans import parse_moment
-
-if TYPE_CHECKING:
-    from cxlib.engine.store import Snapshot
 
 __all__ = [
     "NO_GROUP",
@@ -82,6 +81,21 @@ class Journeys:
     closes_after: timedelta | None
     observed_from: datetime | None = None
 
+    def __repr__(self) -> str:
+        """Show it in a line, without a query."""
+        columns = ", ".join(name for name in self.events.columns if not name.startswith("cx_"))
+        closes = "never by silence" if self.closes_after is None else f"after {self.closes_after}"
+        until = f"{self.observed_until:%Y-%m-%d %H:%M} UTC"
+        return f"Journeys(observed until {until}, closed {closes}; events: {columns})"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            """Say what to do where a log was given for a frame."""
+            hint = "; compute a measure first, such as cx.flows(log)"
+            hint = "" if name.startswith("_") else hint
+            raise AttributeError(f"a log of journeys has no {name!r}{hint}")
+
     def pipe(
         self, function: Callable[Concatenate[Journeys, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -112,18 +126,23 @@ class Journeys:
         return function(self, *args, **kwargs)
 
 
-def load_journeys(store: Snapshot) -> Journeys:
+def load_journeys(store: Snapshot | str | Path) -> Journeys:
     """Log of a store, prepared when the store was built.
 
     Parameters
     ----------
     store
-        What ``open_store`` gives.
+        What ``open_store`` gives, or a workspace.
 
     Returns
     -------
     Journeys
         Reads the store's physical tables ``events`` and ``journeys``.
+
+    Raises
+    ------
+    CxError
+        When nothing has been built in the workspace.
 
     Examples
     --------
@@ -131,6 +150,7 @@ def load_journeys(store: Snapshot) -> Journeys:
     >>> load_journeys(open_store("data/demo")).closes_after
     datetime.timedelta(days=45)
     """
+    store = open_store(store)
     seconds, begin = store.meta["closes_after_seconds"], store.meta.get("observed_from")
     return Journeys(
         events=store.table("events"),
@@ -278,7 +298,9 @@ def group_columns(
     names = list(dict.fromkeys(as_list(by)))
     for name in names:
         if name not in events.columns:
-            raise unknown_name("column", name, events.columns, "to group by")
+            known = [column for column in events.columns if not column.startswith("cx_")]
+            error = unknown_name("column", name, known, "to group by")
+            raise CxError(f"{error}; those of customers come with add_customer_columns")
         if name in taken:
             raise CxError(f"the result has a column {name!r} of its own; group by another column")
     if not names:

@@ -119,7 +119,7 @@ def build(
         _build(workspace, sources=sources, exports=exports, full=full, wait=wait)
 
 
-@app.command(epilog="Example: cxlib forget data/demo crm_contacts:C-00017")
+@app.command(epilog="Example: cxlib forget data/demo crm_contacts:C00000000")
 def forget(
     workspace: Workspace,
     customer: Annotated[

@@ -70,7 +70,7 @@ SAME = " is new: if it is the same, add aliases: "
         (["id", "at"], ["AT", "ID"], []),
         (["id", "at"], ["id"], [READ]),
         ([], ["id"], []),
-        (["id"], [], []),
+        (["id"], [], ["nothing can be read any more, so the store has none of its rows"]),
         (
             ["a_b", "c"],
             ["aB", "d", "e"],

@@ -108,6 +108,8 @@ def test_a_merge_is_explained_by_its_decisions(tmp_path):
     assert apart[["decision", "rule"]].to_numpy().tolist() == [
         ["refused", "two people share the e-mail"]
     ]
+    assert list(explain_identity(store, "crm:C1", "orders:O3")) == list(why)
+    assert explain_identity(store, "crm:C1", "orders:O3").empty
     for name, said in [
         ("C1", "'C1' names no record"),
         ("crn:C1", "no source 'crn' that names customers"),

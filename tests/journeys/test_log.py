@@ -1,23 +1,26 @@
 """The log itself, and what every noun asks of it."""
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from cxlib import load_journeys
+from cxlib.engine.store import Snapshot
 from cxlib.errors import CxError
 from cxlib.journeys.log import check_touchpoints, group_columns
 from tests.journeys.logs import log_of, rows_of
 
 
 @pytest.mark.parametrize(("seconds", "silence"), [(None, None), (86400, timedelta(days=1))])
-def test_a_stored_log_is_read_as_it_was_prepared(con, seconds, silence):
+def test_a_stored_log_is_read_as_it_was_prepared(con, seconds, silence, monkeypatch):
     log = log_of(con, {"a": "visit buy"})
     meta = {"observed_until": "2024-03-01T00:00:00", "closes_after_seconds": seconds}
     tables = {"events": log.events, "journeys": log.journeys}
-    loaded = load_journeys(SimpleNamespace(meta=meta, table=tables.__getitem__))
+    monkeypatch.setattr(Snapshot, "table", lambda _, name: tables[name])
+    loaded = load_journeys(Snapshot(Path("s1"), meta))
     assert loaded.observed_until == datetime(2024, 3, 1)
     assert loaded.closes_after == silence
     assert loaded.events.equals(log.events)
@@ -26,6 +29,23 @@ def test_a_stored_log_is_read_as_it_was_prepared(con, seconds, silence):
 def test_a_log_is_piped_through_functions_with_their_arguments(con):
     log = log_of(con, {"a": "visit"})
     assert log.pipe(lambda log, add, *, times: (log.observed_until.year + add) * times, 1, times=2)
+
+
+def test_a_log_is_shown_by_its_columns_and_says_what_it_is_not(con):
+    log = log_of(con, {"a": "visit"}, closes_after="7 days")
+    assert repr(log).startswith(
+        "Journeys(observed until 2024-03-01 00:00 UTC, closed after 7 days, 0:00:00; events: "
+        "event_id, customer_id, journey_id, occurred_at, "
+    )
+    with pytest.raises(AttributeError, match="has no 'columns'; compute a measure first, such as"):
+        log.columns  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no 'events'; its log is cx\.load_journeys\(store\)"):
+        Snapshot(Path("s1"), {}).events  # noqa: B018
+
+
+def test_a_workspace_without_a_store_has_no_log(tmp_path):
+    with pytest.raises(CxError, match=r"there is no store in .*; run: cxlib build"):
+        load_journeys(tmp_path)
 
 
 def test_an_unknown_touchpoint_shows_the_closest(con):

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 from pydantic import ValidationError
 
-from cxlib.engine.store import Snapshot
+from cxlib.engine.store import Snapshot, open_store
 from cxlib.errors import CxError, unknown_name
 from cxlib.ingest.facts import conflicts_among, known_by, ranked
 from cxlib.ingest.meaning import RULES, Meaning, Survivorship
@@ -123,7 +124,7 @@ class Known:
 
 
 def known_at(
-    store: Snapshot,
+    store: Snapshot | str | Path,
     as_of: str | date | datetime | None,
     rule: str | None,
     meaning: Mapping[str, Any] | None,
@@ -152,6 +153,7 @@ def known_at(
     >>> known_at(open_store("data/demo"), "2024-07-01", None, None, "90 days").cut
     datetime.datetime(2024, 7, 1, 0, 0)
     """
+    store = open_store(store)
     until = parse_moment(store.meta["observed_until"])
     cut = None if as_of is None else parse_moment(as_of)
     if cut is not None and cut > until:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cxlib.engine.store import Snapshot
+from cxlib.engine.store import Snapshot, open_store
 from cxlib.engine.writing import create_table
 from cxlib.errors import CxError, unknown_name
 from cxlib.ingest.config import Sources, SpellRule
@@ -131,13 +132,13 @@ def _reached(words: Any, unseen: set[str]) -> Any:
     return words
 
 
-def load_spells(store: Snapshot, name: str) -> Spells:
+def load_spells(store: Snapshot | str | Path, name: str) -> Spells:
     """Spells of a store, by the name that ``sources.yml`` gives them.
 
     Parameters
     ----------
     store
-        What ``open_store`` gives.
+        What ``open_store`` gives, or a workspace.
     name
         Such as "churn".
 
@@ -158,6 +159,7 @@ def load_spells(store: Snapshot, name: str) -> Spells:
     >>> spell_counts(found, unit="months")["cause"].nunique() > 1
     True
     """
+    store = open_store(store)
     known: Mapping[str, Any] = store.meta.get("spells", {})
     if name not in known:
         if not known:

@@ -69,6 +69,10 @@ class Family:
     starts: Callable[[float, float], list[list[float]]]
     discrete: bool = False
 
+    def __repr__(self) -> str:
+        """Show its name."""
+        return self.name
+
 
 # --- purchases of those who stay: gamma rates ------------------------------------------------
 
