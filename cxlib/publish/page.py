@@ -198,14 +198,16 @@ def _figure(figure: dict[str, Any], number: int) -> str:
         del layout["template"]
     content = _json(_rounded({"data": figure["data"], "layout": layout}))
     meta = layout.get("meta") or {}
-    title = layout.get("title") or {}
-    subtitle = (title.get("subtitle") or {}).get("text", "")
+    heading = layout.get("title") or {}
+    title, subtitle = (
+        escape(part.get("text") or "") for part in (heading, heading.get("subtitle") or {})
+    )
     text = meta.get("description")
     caption = f"<figcaption>{escape(text)}</figcaption>" if text else ""
     return (
         '<figure class="chart">'
         f'<script type="application/json">{content}</script>'
-        f'<p class="chart-title" hidden>{title.get("text", "")}<small>{subtitle}</small></p>'
+        f'<p class="chart-title" hidden>{title}<small>{subtitle}</small></p>'
         '<div class="scroll">'
         f'<div class="plot" id="chart-{number}" style="min-width:{meta.get("min_width", 0):g}px">'
         f"</div></div>{caption}</figure>"

@@ -33,7 +33,9 @@ FIGURE = """\
 import cxlib as cx
 
 log = cx.load_journeys(cx.open_store(workspace))
-cx.plot.sankey(cx.flows(log))"""
+figure = cx.plot.sankey(cx.flows(log))
+told = figure.layout.title.text + ' <img src=q onerror="alert(1)">'
+figure.update_layout(title_text=told, title_subtitle_text="</script><script>alert(2)</script>")"""
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +98,14 @@ def test_a_report_holds_its_figures_its_title_and_the_date_of_the_data(page: Pat
     assert html.count('<figure class="chart">') == 1
     assert '"type":"sankey"' in html
     assert "How 12 journeys move" in html
+
+
+def test_what_exports_say_is_text_and_no_code(page: Path) -> None:
+    html = page.read_text("utf-8")
+    assert "&lt;img src=q onerror=" in html
+    assert "&lt;script&gt;alert(2)" in html
+    assert "<img src=q" not in html
+    assert "<script>alert(2)" not in html
 
 
 def test_a_report_fetches_nothing(page: Path) -> None:
