@@ -8,7 +8,7 @@ from datetime import datetime
 import ibis
 import pandas as pd
 
-from cxlib.journeys.log import Journeys, group_columns
+from cxlib.journeys.log import Journeys, group_columns, named_groups
 from cxlib.journeys.periods import (
     check_period,
     first_events,
@@ -25,6 +25,7 @@ _LIFECYCLE = ["period", "active", "new", "returning", "resurrected", "dormant", 
 _STICKINESS = ["active_periods", "customers", "n", "share", "at_least"]
 
 
+@named_groups
 def lifecycle(
     log: Journeys, *, period: str = "month", by: str | Sequence[str] | None = None
 ) -> pd.DataFrame:
@@ -95,6 +96,7 @@ def lifecycle(
     return _periods(counted.to_pandas(), groups, period, log.observed_until)
 
 
+@named_groups
 def stickiness(
     log: Journeys, *, period: str = "day", by: str | Sequence[str] | None = None
 ) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cxlib.errors import CxError
 from cxlib.intervals import wilson_interval
-from cxlib.journeys.log import Journeys, group_columns
+from cxlib.journeys.log import Journeys, group_columns, named_groups
 from cxlib.journeys.patterns import ARROW, path_text
 
 __all__ = ["subsequences"]
@@ -21,6 +21,7 @@ _SUBSEQUENCES = [
 ]
 
 
+@named_groups
 def subsequences(
     log: Journeys,
     *,

@@ -12,7 +12,7 @@ from scipy import special
 
 from cxlib.errors import CxError
 from cxlib.intervals import newcombe_interval, poisson_interval, wilson_interval
-from cxlib.journeys.log import Journeys, as_list, check_touchpoints, group_columns
+from cxlib.journeys.log import Journeys, as_list, check_touchpoints, group_columns, named_groups
 from cxlib.tables import END, OPEN, START
 
 __all__ = ["abandonment", "dropoff"]
@@ -28,6 +28,7 @@ _ABANDONMENT = [
 ]
 
 
+@named_groups
 def dropoff(
     log: Journeys,
     *,
@@ -97,16 +98,13 @@ def dropoff(
     """
     if last_position < 1:
         raise CxError(f"last_position is {last_position}, and must be at least 1")
-    events, strata = group_columns(log.events, mix, taken=["position"])
-    events, groups = group_columns(events, by, taken=_DROPOFF)
-    # Under a name of its own: a column may stand in both.
-    events = events.mutate(
-        position=ibis.least(events.step, last_position),
-        **{f"mix_{number}": events[name] for number, name in enumerate(strata)},
-    )
-    within = ["position", *(f"mix_{number}" for number in range(len(strata)))]
+    mixed, strata = group_columns(log.events, mix, keep=as_list(by))
+    # Under names of their own: a column may stand in both.
+    within = {f"cx_mix_{number}": name for number, name in enumerate(strata)}
+    events, groups = group_columns(mixed.rename(within), by, taken=_DROPOFF)
+    events = events.mutate(position=ibis.least(events.step, last_position))
     cells = (
-        events.group_by([*groups, "touchpoint", *within])
+        events.group_by([*groups, "touchpoint", "position", *within])
         .aggregate(
             visits=events.count(),
             ended=(events.next_touchpoint == END).cast("int64").sum(),
@@ -114,9 +112,10 @@ def dropoff(
         )
         .to_pandas()
     )
-    return _rates(_expect(cells, within), groups)
+    return _rates(_expect(cells, ["position", *within]), groups)
 
 
+@named_groups
 def abandonment(
     log: Journeys,
     touchpoint: str | Sequence[str] | None = None,

@@ -15,7 +15,7 @@ import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
 from cxlib.intervals import mean_interval
-from cxlib.journeys.log import MOST_GROUPS, Journeys, as_list, group_columns
+from cxlib.journeys.log import MOST_GROUPS, Journeys, as_list, group_columns, named_groups
 
 __all__ = ["add_indicators", "sequence_indicators"]
 
@@ -25,6 +25,7 @@ _START_WEIGHT, _CORRECTION_POWER = 0.2, 1.2
 _COLUMNS = ["indicator", "journeys", "open", "n", "mean", "lower", "upper", "p10", "median", "p90"]
 
 
+@named_groups
 def sequence_indicators(
     log: Journeys,
     *,

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import reduce
+from functools import reduce, wraps
 from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import ibis.expr.types as ir
+import pandas as pd
 
 from cxlib.engine.store import Snapshot, open_store
 from cxlib.errors import CxError, unknown_name
 from cxlib.spans import parse_moment
+from cxlib.tables import CONTRACTS
 
 __all__ = [
     "NO_GROUP",
@@ -24,11 +26,13 @@ __all__ = [
     "group_columns",
     "is_among",
     "load_journeys",
+    "named_groups",
 ]
 
 NO_GROUP = "(none)"
 MOST_GROUPS = 1_000
 MOST_COMPARED = 10
+_GROUP = "cx_by_"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -264,23 +268,30 @@ def is_among(column: ir.StringValue, names: Iterable[str]) -> ir.BooleanValue:
 
 
 def group_columns(
-    events: ir.Table, by: str | Sequence[str] | None, taken: Iterable[str] = ()
+    events: ir.Table,
+    by: str | Sequence[str] | None,
+    taken: Iterable[str] = (),
+    keep: Iterable[str] = (),
 ) -> tuple[ir.Table, list[str]]:
-    """Events whose ``by`` columns are text without nulls, and the names of these columns.
+    """Events with their groups as text without nulls, under names of their own.
 
     Parameters
     ----------
     events
-        Any table of the log.
+        Events of the log.
     by
         A column, several, or None.
     taken
         Names that the result has for other columns.
+    keep
+        Columns to keep besides those of the contract and cxlib's own. All others go: a measure
+        may have one of their names for something else.
 
     Returns
     -------
     tuple of ibis.expr.types.Table and list of str
-        A missing value is the group "(none)".
+        The events, and the columns of their groups, which ``named_groups`` gives the names of
+        ``by`` again. A missing value is the group "(none)".
 
     Raises
     ------
@@ -292,7 +303,8 @@ def group_columns(
     --------
     >>> import ibis
     >>> events = ibis.memtable({"plan": ["pro", None]})
-    >>> group_columns(events, "plan")[0].order_by("plan").plan.to_list()
+    >>> events, groups = group_columns(events, "plan")
+    >>> sorted(events[groups[0]].to_list())
     ['(none)', 'pro']
     """
     names = list(dict.fromkeys(as_list(by)))
@@ -302,9 +314,11 @@ def group_columns(
             error = unknown_name("column", name, known, "to group by")
             raise CxError(f"{error}; those of customers come with add_customer_columns")
         if name in taken:
-            raise CxError(f"the result has a column {name!r} of its own; group by another column")
+            raise _taken(name)
+    own = {*CONTRACTS["events"], *keep}
+    kept = [column for column in events.columns if column in own or column.startswith("cx_")]
     if not names:
-        return events, names
+        return events.select(kept), names
     counts = events.aggregate(**{name: events[name].nunique() for name in names}).to_pandas()
     for name in names:
         if (n := int(counts[name].iloc[0])) > MOST_GROUPS:
@@ -312,5 +326,50 @@ def group_columns(
                 f"the column {name!r} has {n:,} values, too many to group by; bin it into at most "
                 f"{MOST_GROUPS:,} groups first"
             )
-    labels = {name: events[name].cast("string").fill_null(NO_GROUP) for name in names}
-    return events.mutate(**labels), names
+    labels = {
+        f"{_GROUP}{number}": events[name].cast("string").fill_null(NO_GROUP)
+        for number, name in enumerate(names)
+    }
+    return events.select(*(name for name in kept if name not in labels), **labels), list(labels)
+
+
+def _taken(name: str) -> CxError:
+    return CxError(f"the result has a column {name!r} of its own; group by another column")
+
+
+def named_groups(noun: Callable[P, pd.DataFrame]) -> Callable[P, pd.DataFrame]:
+    """Noun whose result has its groups under the names that ``by`` gives them.
+
+    Parameters
+    ----------
+    noun
+        What takes ``by=`` and computes with ``group_columns``.
+
+    Returns
+    -------
+    function
+        The same otherwise. A name that the result has for another column is refused.
+
+    Examples
+    --------
+    >>> import ibis
+    >>> @named_groups
+    ... def count(events, *, by=None):
+    ...     events, groups = group_columns(events, by)
+    ...     return events.group_by(groups).aggregate(n=events.count()).to_pandas()
+    >>> count(ibis.memtable({"plan": ["pro", "pro"]}), by="plan")
+      plan  n
+    0  pro  2
+    """
+
+    @wraps(noun)
+    def named(*args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
+        given = as_list(kwargs.get("by"))  # type: ignore[arg-type]
+        names = {f"{_GROUP}{n}": name for n, name in enumerate(dict.fromkeys(given))}
+        frame = noun(*args, **kwargs)
+        for name in names.values():
+            if name in frame:
+                raise _taken(name)
+        return frame.rename(columns=names)
+
+    return named

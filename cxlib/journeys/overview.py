@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import ibis.expr.types as ir
 import pandas as pd
 
-from cxlib.journeys.log import Journeys, group_columns
+from cxlib.journeys.log import Journeys, group_columns, named_groups
 from cxlib.journeys.prepare import microseconds_between
 
 __all__ = ["summary"]
@@ -19,6 +19,7 @@ _SUMMARY = [
 _MICROSECONDS_PER_DAY = 86_400_000_000
 
 
+@named_groups
 def summary(log: Journeys, *, by: str | Sequence[str] | None = None) -> pd.DataFrame:
     """Customers, journeys and events of a log, and how long its journeys are.
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
 from cxlib.journeys.counted import is_counted
-from cxlib.journeys.log import Journeys, check_touchpoints, group_columns
+from cxlib.journeys.log import Journeys, check_touchpoints, group_columns, named_groups
 from cxlib.journeys.prepare import customer_key, microseconds_between
 from cxlib.tables import END, OPEN, OTHER, START
 
@@ -26,6 +26,7 @@ _FLOW = ["step", *_LINK, "journeys", "customers", "of_step"]
 _MICROSECONDS_PER_HOUR = 3_600_000_000
 
 
+@named_groups
 def transitions(log: Journeys, *, by: str | Sequence[str] | None = None) -> pd.DataFrame:
     """Moves from one touchpoint to the next, wherever they stand in a journey.
 
@@ -96,6 +97,7 @@ def transitions(log: Journeys, *, by: str | Sequence[str] | None = None) -> pd.D
     return _in_order(frame, groups, "count")[[*groups, *_TRANSITION]]
 
 
+@named_groups
 def flows(
     log: Journeys,
     *,

@@ -19,6 +19,7 @@ from cxlib.journeys.log import (
     check_touchpoints,
     group_columns,
     is_among,
+    named_groups,
 )
 from cxlib.journeys.periods import (
     check_period,
@@ -40,6 +41,7 @@ _RETENTION = [
 ]
 
 
+@named_groups
 def retention(
     log: Journeys,
     *,

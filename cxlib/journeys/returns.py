@@ -9,7 +9,7 @@ import ibis
 import pandas as pd
 
 from cxlib.intervals import wilson_interval
-from cxlib.journeys.log import Journeys, group_columns
+from cxlib.journeys.log import Journeys, group_columns, named_groups
 from cxlib.journeys.prepare import microseconds_between
 from cxlib.spans import parse_span
 from cxlib.tables import END
@@ -23,6 +23,7 @@ _REENTRY = [
 ]
 
 
+@named_groups
 def reentry(
     log: Journeys, *, within: str | timedelta, by: str | Sequence[str] | None = None
 ) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from scipy import special
 
 from cxlib.errors import CxError, CxWarning, unknown_name
 from cxlib.intervals import check_confidence, wilson_interval
-from cxlib.journeys.log import Journeys, as_list, group_columns
+from cxlib.journeys.log import Journeys, as_list, group_columns, named_groups
 from cxlib.journeys.maps import JourneyMap
 from cxlib.journeys.prepare import microseconds_between
 from cxlib.tables import END, OPEN, START
@@ -34,6 +34,7 @@ _HOUR = 3_600 * _SECOND
 _WEEK = 168 * _HOUR
 
 
+@named_groups
 def stage_times(
     log: Journeys,
     stages: JourneyMap | str | Sequence[str],
@@ -122,6 +123,7 @@ def stage_times(
     return _sorted(frame.astype(whole | hours), groups, ["stage"], order)
 
 
+@named_groups
 def stage_transitions(
     log: Journeys,
     stages: JourneyMap | str | Sequence[str],
@@ -281,7 +283,7 @@ def _check_stages(events: ir.Table, stages: JourneyMap | str | Sequence[str]) ->
     known = set(events.select("stage").distinct().to_pandas()["stage"].dropna())
     reason = unknown_name("stage", unknown[0], known, "in the log")
     if found:
-        warnings.warn(f"nobody was in a stage that is asked for: {reason}", CxWarning, stacklevel=4)
+        warnings.warn(f"nobody was in a stage that is asked for: {reason}", CxWarning, stacklevel=5)
     elif known or events.count().to_pandas():
         raise reason
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
-from cxlib.journeys.log import Journeys, check_touchpoints, group_columns
+from cxlib.journeys.log import Journeys, check_touchpoints, group_columns, named_groups
 from cxlib.tables import END, OPEN, OTHER, START
 
 __all__ = ["step_matrix"]
@@ -18,6 +18,7 @@ __all__ = ["step_matrix"]
 _STEP_MATRIX = ["step", "touchpoint", "journeys", "n", "share"]
 
 
+@named_groups
 def step_matrix(
     log: Journeys,
     *,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
 from cxlib.intervals import wilson_interval
-from cxlib.journeys.log import Journeys, group_columns
+from cxlib.journeys.log import Journeys, group_columns, named_groups
 from cxlib.journeys.patterns import follows, path_text
 from cxlib.journeys.prepare import customer_key, microseconds_between
 
@@ -23,6 +23,7 @@ _COMMON_PATHS = [
 _MICROSECONDS_PER_HOUR = 3_600_000_000
 
 
+@named_groups
 def common_paths(
     log: Journeys,
     *,

@@ -16,7 +16,7 @@ from cxlib.errors import CxError, CxWarning, unknown_name
 from cxlib.journeys.conversion.attempts import attempt_table
 from cxlib.journeys.conversion.rates import RATES, count_attempts, rate_steps, reach_curve
 from cxlib.journeys.conversion.rules import Plan, Rules, StepLike, Steps, read_plan
-from cxlib.journeys.log import Journeys, group_columns
+from cxlib.journeys.log import Journeys, as_list, group_columns
 from cxlib.journeys.prepare import customer_key, microseconds_between
 
 __all__ = ["conversion_times", "funnel"]
@@ -264,7 +264,7 @@ def conversion_times(
         reached=binned.count(), took=binned.took.sum().cast("float64")
     )
     frame = _bin(counts.to_pandas(), groups, low, width, (high - low) // width + 1, number)
-    return frame.rename(columns=dict(zip(groups, names, strict=True)))[[*names, *_TIMES]]
+    return frame[[*groups, *_TIMES]].rename(columns=dict(zip(groups, names, strict=True)))
 
 
 def _bin(
@@ -338,8 +338,10 @@ def _mark(
     if plan is not None and plan.exclude is not None:
         found["is_excluded"] = plan.exclude.holds(events)
     held = {f"hold_{i}": events[name] for i, name in enumerate(plan.hold if plan else ())}
-    labelled, names = group_columns(events.mutate(**found, **held), by, [*taken, "period"])
-    labels = {f"group_{i}": labelled[name] for i, name in enumerate(names)}
+    own = {**found, **held}
+    labelled, groups = group_columns(events.mutate(**own), by, [*taken, "period"], keep=own)
+    names = list(dict.fromkeys(as_list(by)))
+    labels = {f"group_{i}": labelled[name] for i, name in enumerate(groups)}
     if over is not None:
         labels[f"group_{len(names)}"] = labelled.occurred_at.truncate(_PERIODS[over])
         names = [*names, "period"]

@@ -25,6 +25,7 @@ from cxlib.journeys.log import (
     as_list,
     check_touchpoints,
     group_columns,
+    named_groups,
 )
 from cxlib.journeys.prepare import microseconds_between
 from cxlib.spans import parse_span
@@ -40,6 +41,7 @@ _WAITS = ["median_wait_hours", "p90_wait_hours"]
 _RESULTS = ["result", "attempts", "n", "open", "share", "lower", "upper", "customers"]
 
 
+@named_groups
 def repeat_contact(
     log: Journeys,
     *,
@@ -105,9 +107,9 @@ def repeat_contact(
     if not names:
         raise CxError("no touchpoint is a contact; name them, such as contacts=['opened_ticket']")
     column = reason or "touchpoint"
-    groups = list(dict.fromkeys(as_list(by)))
-    events, _ = group_columns(log.events, [*groups, column], taken=_CONTACTS[1:])
-    events = events.filter(events.touchpoint.isin(names)).mutate(reason=events[column])
+    events, (told,) = group_columns(log.events, column, keep=as_list(by))
+    events, groups = group_columns(events.rename(cx_reason=told), by, taken=_CONTACTS)
+    events = events.filter(events.touchpoint.isin(names)).rename(reason="cx_reason")
     same = ibis.window(group_by=["customer_id", "reason"], order_by=ORDER)
     rows = events.mutate(_next_at=events.occurred_at.lead().over(same))
     wait = microseconds_between(rows._next_at, rows.occurred_at)
@@ -134,6 +136,7 @@ def repeat_contact(
     return frame[[*groups, *_CONTACTS, "median_days_to_repeat"]]
 
 
+@named_groups
 def escalation(
     log: Journeys,
     *,
@@ -216,7 +219,7 @@ def escalation(
     goal = read_outcome(log, outcome, outcome_within, None)
     contacts = log.events.filter(log.events[column].isin([*own, *others]))
     contacts = contacts.mutate(_side=contacts[column].isin(others))
-    contacts, groups = group_columns(contacts, by, taken=_RESULTS)
+    contacts, groups = group_columns(contacts, by, taken=_RESULTS, keep=["_side"])
     rows = _attempts(log, contacts, groups, window, again)
     if goal:
         rows = find_outcome(rows, "occurred_at", "event_id", goal)

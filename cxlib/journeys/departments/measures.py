@@ -25,7 +25,7 @@ from cxlib.journeys.departments.moves import (
     read_outcome,
     read_scope,
 )
-from cxlib.journeys.log import Journeys, group_columns
+from cxlib.journeys.log import Journeys, group_columns, named_groups
 
 __all__ = ["add_handoffs", "handoffs", "handoffs_per_journey", "ping_pong"]
 
@@ -43,6 +43,7 @@ _MOODS = {
 }
 
 
+@named_groups
 def handoffs(
     log: Journeys,
     *,
@@ -158,6 +159,7 @@ def handoffs(
     return _most_first(frame, groups, "handoffs")[[*groups, *columns]]
 
 
+@named_groups
 def ping_pong(
     log: Journeys,
     *,
@@ -232,6 +234,7 @@ def ping_pong(
     return _most_first(frame, groups, "returned")[[*groups, *columns]]
 
 
+@named_groups
 def handoffs_per_journey(
     log: Journeys,
     *,

@@ -10,7 +10,7 @@ from cxlib.errors import unknown_name
 from cxlib.intervals import wilson_interval
 from cxlib.journeys.following.counts import NEXT, check_sizes, context_columns, count_moves
 from cxlib.journeys.following.memory import best_order, score_orders
-from cxlib.journeys.log import Journeys, as_list, check_touchpoints
+from cxlib.journeys.log import Journeys, as_list, check_touchpoints, named_groups
 from cxlib.journeys.patterns import path_text
 from cxlib.tables import OPEN, START
 
@@ -23,6 +23,7 @@ _NEXT_STEPS = [
 _ANY = "(any)"
 
 
+@named_groups
 def next_steps(
     log: Journeys,
     *,

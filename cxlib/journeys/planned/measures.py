@@ -13,7 +13,7 @@ from scipy import special
 
 from cxlib.errors import CxError
 from cxlib.intervals import check_confidence, wilson_interval
-from cxlib.journeys.log import Journeys
+from cxlib.journeys.log import Journeys, named_groups
 from cxlib.journeys.maps import JourneyMap
 from cxlib.journeys.planned.paths import (
     COUNTS,
@@ -128,6 +128,7 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.astype({"_codes": "string"}) if frame.empty else frame
 
 
+@named_groups
 def planned_vs_actual(
     log: Journeys,
     journey_map: JourneyMap,
@@ -230,6 +231,7 @@ def _summarise(frame: pd.DataFrame, confidence: float) -> pd.DataFrame:
     ).astype(dict.fromkeys(("n", "open", "as_planned"), "int64"))
 
 
+@named_groups
 def plan_deviations(
     log: Journeys,
     journey_map: JourneyMap,

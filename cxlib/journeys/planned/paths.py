@@ -135,7 +135,7 @@ def _warn_of_unknown(log: Journeys, journey_map: JourneyMap) -> None:
         warnings.warn(
             f"everybody skipped a step of the plan {journey_map.name!r}: {reason}{more}",
             CxWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

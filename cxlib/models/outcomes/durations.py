@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from cxlib.errors import CxError, unknown_name
-from cxlib.journeys.log import Journeys, as_list, check_touchpoints, group_columns
+from cxlib.journeys.log import Journeys, as_list, check_touchpoints, group_columns, named_groups
 from cxlib.journeys.prepare import microseconds_between
 from cxlib.models.outcomes.episodes import check_as_of
 from cxlib.spans import parse_moment
@@ -24,6 +24,7 @@ _UNITS = {
 }
 
 
+@named_groups
 def time_to_event(
     log: Journeys,
     *,
