@@ -30,6 +30,7 @@ from cxlib.ingest.config import Sources, load_sources
 from cxlib.ingest.customers import OF_CUSTOMERS, store_customers
 from cxlib.ingest.delta import delta_of, stamps_of
 from cxlib.ingest.forgotten import load_forgotten
+from cxlib.ingest.hiding import hide_values
 from cxlib.ingest.identity import assign_customers, resolve_identities
 from cxlib.ingest.inputs import Input, hash_file, open_inputs
 from cxlib.ingest.keys import load_key, mark_of
@@ -200,6 +201,7 @@ def _build(
     current = _current_unless_damaged(workspace)
     made_with = None if current is None else current.meta.get("key")
     key = load_key(workspace, made_with=made_with) if config.hides else None
+    config = hide_values(config, key)
     recipe = recipe_of(description, text_scorer, forgotten, key)
     decisions = workspace / DECISIONS
     decided = load_decisions(decisions, config.sources)

@@ -178,6 +178,9 @@ def _event_problems(
         unnamed = ibis.literal(f"no touchpoint for {event.touchpoint.column!r} = ")
         said = unnamed + _shown(rows[event.touchpoint.column])
         problems.append(("touchpoint", named.isnull() | named.isin(RESERVED), said))
+        nul = ibis.literal(f"a NUL character in {event.touchpoint.column!r}")
+        # No name may hold it in SQL.
+        problems.append(("nul", named.re_search(r"\x00").fill_null(False), nul))
     for field, fact in event.fields().items():
         if isinstance(fact, FieldColumn) and fact.other == "reject":
             text = rows[fact.column]

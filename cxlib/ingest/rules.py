@@ -97,14 +97,16 @@ def as_number(text: ir.StringValue, decimal: str | None = None) -> ir.FloatingVa
     >>> rows = ibis.memtable({"text": ["1.234,50", "-1 000", "7", "1,2,3"]})
     >>> as_number(rows.text, ",").to_pandas().tolist()
     [1234.5, -1000.0, 7.0, nan]
-    >>> as_number(ibis.memtable({"text": ["12.50", "3", "n/a", "inf"]}).text).to_pandas().tolist()
-    [12.5, 3.0, nan, nan]
+    >>> rows = ibis.memtable({"text": ["12.50", "3", "n/a", "inf", "1_000"]})
+    >>> as_number(rows.text).to_pandas().tolist()
+    [12.5, 3.0, nan, nan, nan]
     """
     if decimal is not None:
         fits = text.re_search(_NUMBERS[decimal])
         plain = text.re_replace(r"[^0-9+\-" + decimal + "]", "").replace(",", ".")
         text = ibis.ifelse(fits, plain, ibis.null("string"))
-    number = text.try_cast("float64")
+    # The engine takes 1_000 for a thousand.
+    number = ibis.ifelse(text.contains("_"), ibis.null("string"), text).try_cast("float64")
     return ibis.ifelse(number.isinf() | number.isnan(), ibis.null("float64"), number)
 
 

@@ -74,8 +74,9 @@ def prepare_events(
     -----
     With any of ``start``, ``end`` and ``split_after`` the journeys are numbered per customer:
     ``"<customer_id>/<n>"``, n from 1. Else the given ``journey_id`` is kept, null or missing ones
-    become the ``customer_id``, and an id that several customers share is split by customer, so
-    that a journey always has one customer.
+    become the ``customer_id``, and an id that several customers share, or that has a slash, becomes
+    ``"<customer_id>/<journey_id>"``, so that a journey always has one customer. In these ids a
+    slash of the customer's own is written ``%2F``, and a per cent sign ``%25``.
 
     Events may be the last of their customers only, from the start of a journey on, where journeys
     are numbered: with the columns ``cx_events_before`` and ``cx_journeys_before`` (int64, equal in
@@ -355,9 +356,11 @@ def _placed(events: ir.Table, is_open: ir.BooleanValue) -> ir.Table:
 
 
 def _keep_journey_ids(events: ir.Table) -> ir.Table:
-    journey_id = events.journey_id.coalesce(events.customer_id)
-    events = events.mutate(journey_id=journey_id)
+    # Without a slash, so that the first one in an id says where the customer ends.
+    customer = events.customer_id.replace("%", "%25").replace("/", "%2F")
+    events = events.mutate(journey_id=events.journey_id.coalesce(customer))
     customers = ibis.window(group_by="journey_id")
     shared = events.customer_id.min().over(customers) != events.customer_id.max().over(customers)
-    own = events.customer_id + "/" + events.journey_id
-    return events.mutate(journey_id=ibis.ifelse(shared, own, events.journey_id))
+    own = customer + "/" + events.journey_id
+    mixed = shared | events.journey_id.contains("/")
+    return events.mutate(journey_id=ibis.ifelse(mixed, own, events.journey_id))

@@ -267,3 +267,14 @@ def test_a_reject_of_several_files_names_its_own_on_the_command_line(tmp_path, m
 
 
 SEVERAL = ORDERS.replace("orders.csv", "'*.csv'")
+
+
+def test_a_touchpoint_with_a_nul_and_a_number_with_underscores_are_rejected(tmp_path):
+    named = ORDERS.replace("touchpoint: placed_order", "touchpoint: {column: what}")
+    orders = b"order_id,account,at,amount,what\n1,a,2024-01-01,5,x\n2,b,2024-01-01,5,x\x00y\n"
+    result = build(tmp_path, {"orders.csv": orders + b"3,c,2024-01-01,1_000,x\n"}, named)
+    assert rejects(result) == [
+        (2, "a NUL character in 'what'"),
+        (3, "no number in 'amount': '1_000'"),
+    ]
+    assert result.counts["rows_read"] == result.counts["rows_stored"] + 2

@@ -1,5 +1,7 @@
 """Columns by other names, lacking and borrowed ones, rows left out, and whose rows they are."""
 
+import pytest
+
 from tests.ingest.workspaces import build, rejects
 
 SHOP = """
@@ -96,3 +98,46 @@ def test_the_rows_of_a_personal_column_are_hashed_in_its_source_alone(tmp_path):
     result = build(tmp_path, {"accounts.csv": ACCOUNTS, "orders.csv": ORDERS}, personal)
     assert customers_of(result)["orders:10"].startswith("c_")
     assert customers_of(result)["orders:11"] == "accounts:2"
+
+
+TESTERS = """
+    name: shop
+    personal: [email]
+    sources:
+      orders:
+        file: orders.csv
+        customer: {key: email}
+        RULE
+"""
+RULES_ON_PERSONAL = [
+    "leave_out: {email: Test@shop.example}\n        events: [{touchpoint: bought, time: at}]",
+    "events: [{touchpoint: bought, time: at, unless: {email: [test@shop.example]}}]",
+    "events: [{touchpoint: bought, time: at, when: {email: ann@x.example}}]",
+    "events: [{touchpoint: {column: email, map: {ann@x.example: b}, other: reject}, time: at}]",
+]
+
+
+@pytest.mark.parametrize("rule", RULES_ON_PERSONAL)
+def test_a_rule_on_a_personal_column_is_held_to_its_values(tmp_path, rule):
+    orders = "email,at\nTEST@shop.example,2024-01-01\nann@x.example,2024-01-02\n"
+    result = build(tmp_path, {"orders.csv": orders}, TESTERS.replace("RULE", rule))
+    events = result.snapshot.table("events").to_pandas()
+    assert events["touchpoint"].tolist() in (["bought"], ["b"])
+    assert events["occurred_at"].dt.day.tolist() == [2]
+    assert "shop.example" not in str(rejects(result))
+
+
+def test_a_rule_on_a_column_borrowed_from_a_personal_one_is_held_to_its_values(tmp_path):
+    personal = SHOP.replace("aliases: {acc", "personal: [kind]\n        aliases: {acc").replace(
+        "columns: [kind]}", "columns: [kind], when: {kind: gift}}"
+    )
+    orders = "id,account,at,kind\n10,1,2024-01-01,gift\n11,1,2024-01-01,own\n"
+    refunds = "order\n10\n11\n"
+    result = build(
+        tmp_path,
+        {"accounts.csv": ACCOUNTS, "orders.csv": orders, "refunds.csv": refunds},
+        personal,
+    )
+    events = result.snapshot.table("events").to_pandas()
+    assert events["touchpoint"].tolist().count("got_refund") == 1
+    assert "gift" not in events.to_string()

@@ -109,6 +109,23 @@ def test_a_journey_id_that_customers_share_is_split_by_customer(con):
     assert events_of(log, "journey_id", "step") == [("a/s1", 1), ("b/s1", 1), ("b/s1", 2)]
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        [("a", "x"), ("b", "x"), ("c", "a/x")],
+        [("a", "b/c"), ("a/b", "c"), ("a/a", "b/c")],
+        [("a", "b"), ("z", "b"), ("a/b", None), ("y", "a%2Fb"), ("a%2Fb", None)],
+    ],
+)
+def test_a_journey_has_one_customer_whatever_their_ids(con, given):
+    rows = []
+    for customer, journey in given:
+        rows += [row | {"journey_id": journey} for row in rows_of({customer: "visit buy"})]
+    journeys = log_of(con, rows).journeys.to_pandas()
+    assert sorted(journeys["customer_id"]) == sorted(customer for customer, _ in given)
+    assert journeys["length"].tolist() == [2] * len(given)
+
+
 def test_the_journey_table_has_one_row_per_journey_with_its_path(con):
     log = log_of(con, {"a": "visit ask visit", "b": "buy@5"})
     rows = log.journeys.order_by("journey_id").to_pandas()
