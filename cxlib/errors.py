@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["CxError", "CxWarning", "StoreUnavailableError", "unknown_name"]
+__all__ = ["CxError", "CxWarning", "StoreUnavailableError", "refuse_taken", "unknown_name"]
 
 
 class CxError(ValueError):
@@ -79,3 +79,28 @@ def unknown_name(kind: str, name: object, known: Iterable[object], where: str = 
     else:
         hint = "there are none"
     return CxError(f"there is no {kind} {name!r}{place}; {hint}")
+
+
+def refuse_taken(names: Iterable[str], taken: Iterable[str]) -> None:
+    """Raise for a group that has the name of another column of the result.
+
+    Parameters
+    ----------
+    names
+        Columns to group by.
+    taken
+        Other columns of the result.
+
+    Raises
+    ------
+    CxError
+        With the first such name.
+
+    Examples
+    --------
+    >>> refuse_taken(["plan"], ["n", "share"])
+    """
+    others = set(taken)
+    for name in names:
+        if name in others:
+            raise CxError(f"the result has a column {name!r} of its own; group by another column")

@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from cxlib.engine.store import Snapshot, open_store
-from cxlib.errors import CxError, unknown_name
+from cxlib.errors import CxError, refuse_taken, unknown_name
 from cxlib.spans import parse_moment
 from cxlib.tables import CONTRACTS
 
@@ -313,8 +313,7 @@ def group_columns(
             known = [column for column in events.columns if not column.startswith("cx_")]
             error = unknown_name("column", name, known, "to group by")
             raise CxError(f"{error}; those of customers come with add_customer_columns")
-        if name in taken:
-            raise _taken(name)
+    refuse_taken(names, taken)
     own = {*CONTRACTS["events"], *keep}
     kept = [column for column in events.columns if column in own or column.startswith("cx_")]
     if not names:
@@ -331,10 +330,6 @@ def group_columns(
         for number, name in enumerate(names)
     }
     return events.select(*(name for name in kept if name not in labels), **labels), list(labels)
-
-
-def _taken(name: str) -> CxError:
-    return CxError(f"the result has a column {name!r} of its own; group by another column")
 
 
 def named_groups(noun: Callable[P, pd.DataFrame]) -> Callable[P, pd.DataFrame]:
@@ -367,9 +362,7 @@ def named_groups(noun: Callable[P, pd.DataFrame]) -> Callable[P, pd.DataFrame]:
         given = as_list(kwargs.get("by"))  # type: ignore[arg-type]
         names = {f"{_GROUP}{n}": name for n, name in enumerate(dict.fromkeys(given))}
         frame = noun(*args, **kwargs)
-        for name in names.values():
-            if name in frame:
-                raise _taken(name)
+        refuse_taken(names.values(), map(str, frame.columns))
         return frame.rename(columns=names)
 
     return named

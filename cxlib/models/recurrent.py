@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from cxlib.errors import CxError, CxWarning, unknown_name
+from cxlib.errors import CxError, CxWarning, refuse_taken, unknown_name
 from cxlib.intervals import check_confidence
 from cxlib.journeys.clock import check_unit, exact_units, moment, units_between
 from cxlib.journeys.log import as_list
@@ -407,6 +407,7 @@ def return_times(
     for name in keys:
         if name not in table.columns:
             raise unknown_name("column", name, table.columns, "in the spells")
+    refuse_taken(keys, [f"duration_{unit}", "event", "n"])
     order = ibis.window(group_by="customer_id", order_by="spell")
     table = table.mutate(_again=table.origin.lead().over(order))
     table = table.filter(table.event)

@@ -569,3 +569,10 @@ def test_a_confidence_that_is_no_share_is_refused():
 def test_an_unknown_group_shows_the_closest():
     with pytest.raises(CxError, match="no column 'plans' in the durations; did you mean 'plan'"):
         survival_curves(small(plan="a"), by="plans")
+
+
+@pytest.mark.parametrize("name", ["time", "entry", "at_risk"])
+def test_a_group_with_the_name_of_a_column_of_the_result_is_refused(name):
+    durations = pd.DataFrame({"duration_days": [3, 5], "event": [True, False], name: ["am", "pm"]})
+    with pytest.raises(CxError, match=f"the result has a column '{name}' of its own; group by an"):
+        survival_curves(durations, by=name)

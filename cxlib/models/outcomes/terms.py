@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from cxlib.errors import CxError, unknown_name
+from cxlib.errors import CxError, refuse_taken, unknown_name
 from cxlib.intervals import wilson_interval
 from cxlib.journeys.clock import moment
 from cxlib.journeys.log import NO_GROUP, Journeys, as_list, check_touchpoints
@@ -18,6 +18,10 @@ __all__ = ["contract_terms", "renewal_rates"]
 
 _DAY = 86_400_000_000
 _DECISIONS = ("renewed", "declined", "missed")
+_RATES = [
+    *("at_risk", *_DECISIONS, "ended", "open", "renewal_rate", "lower", "upper"),
+    "median_days_early",
+]
 
 
 def contract_terms(
@@ -151,6 +155,7 @@ def renewal_rates(terms: ir.Table, *, by: str | Sequence[str] | None = None) -> 
     for name in groups:
         if name not in terms.columns:
             raise unknown_name("column", name, terms.columns, "in the terms")
+    refuse_taken(groups, ["term", *_RATES])
     table = terms.mutate(**{n: terms[n].cast("string").fill_null(NO_GROUP) for n in groups})
     over = table._is_due
     counts = {
@@ -171,8 +176,7 @@ def renewal_rates(terms: ir.Table, *, by: str | Sequence[str] | None = None) -> 
     frame["open"] = frame["_n"] - frame["at_risk"] - frame["ended"]
     frame["renewal_rate"] = (frame["renewed"] / frame["at_risk"]).where(frame["at_risk"] > 0)
     frame["lower"], frame["upper"] = wilson_interval(frame["renewed"], frame["at_risk"])
-    columns = ["at_risk", *_DECISIONS, "ended", "open", "renewal_rate", "lower", "upper"]
-    return frame[[*keys, *columns, "median_days_early"]].astype({"median_days_early": "float64"})
+    return frame[[*keys, *_RATES]].astype({"median_days_early": "float64"})
 
 
 def _check(

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxlib.errors import CxError, CxWarning, unknown_name
+from cxlib.errors import CxError, CxWarning, refuse_taken, unknown_name
 
 __all__ = [
     "at_risk_at",
@@ -26,6 +26,8 @@ __all__ = [
 Array = NDArray[Any]
 Side = Literal["left", "right"]
 
+_OWN = ("time", "entry", "duration", "event", "n", "at_risk", "entered", "events", "censored")
+"""What columns are called on the way to a result."""
 _THIN = 10
 """Customers at risk below which one event moves a curve by more than a tenth."""
 
@@ -80,8 +82,9 @@ def read_durations(
     Raises
     ------
     CxError
-        When a column is missing or holds what it must not, and when one of several causes would
-        count as censoring without anybody having said so.
+        When a column is missing or holds what it must not, when a group has the name of a column
+        of the results, and when one of several causes would count as censoring without anybody
+        having said so.
     """
     found = [name for name in durations.columns if str(name).startswith("duration_")]
     if len(found) != 1:
@@ -95,6 +98,7 @@ def read_durations(
     for name in [ends, *by]:
         if name not in durations.columns:
             raise unknown_name("column", name, durations.columns, "in the durations")
+    refuse_taken(by, _OWN)
     spells = durations[list(by)].assign(
         entry=durations.get(f"entry_{unit}", 0),
         duration=durations[found[0]],
