@@ -72,7 +72,7 @@ class BuildResult:
     >>> meta = {"snapshot_id": "s1", "name": "shop", "observed_until": "2024-07-01T00:00:00",
     ...         "counts": counts}
     >>> print(BuildResult(Snapshot(Path("s1"), meta), reused=False).summary())
-    shop: snapshot s1, observed until 2024-07-01 00:00
+    shop: snapshot s1, observed until 2024-07-01 00:00 UTC
       rows in exports  3 = 2 stored + 1 rejected
       events           2
       customers        1
@@ -98,7 +98,7 @@ class BuildResult:
         )
         return "\n".join(
             [
-                f"{meta['name']}: snapshot {self.snapshot.id}, observed until {until}{again}",
+                f"{meta['name']}: snapshot {self.snapshot.id}, observed until {until} UTC{again}",
                 f"  rows in exports  {rows}",
                 f"  events           {counts['events']:,}",
                 f"  customers        {counts['customers']:,}",
@@ -290,7 +290,9 @@ def _fill(
         bar.update()
         silence = config.journeys.silence
         begin, cut_off = written.observed_from, written.observed_until
-        log = Journeys(con.table("events"), con.table("journeys"), cut_off, silence, begin)
+        log = Journeys(
+            con.table("events"), con.table("journeys"), cut_off, silence, begin, config.timezone
+        )
         spells_of = store_declared(con, config, log)
         bar.set_description("gather customers")
         findings = written.findings + store_customers(
@@ -303,6 +305,7 @@ def _fill(
     return {
         "observed_from": None if begin is None else begin.isoformat(),
         "observed_until": cut_off.isoformat(),
+        "timezone": config.timezone,
         "closes_after_seconds": None if silence is None else silence.total_seconds(),
         "inputs": [item.as_meta() for item in inputs],
         "spells": spells_of,

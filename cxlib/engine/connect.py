@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import ibis
 import ibis.expr.datatypes as dt
 
+from cxlib.engine.zones import wall_clock
 from cxlib.errors import CxError
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def local_to_utc(local: ir.TimestampValue, zone: str, *, fold: str = "second") -
         return second
     # Clocks go back by an hour, and by half an hour on Lord Howe Island.
     earlier = [second - ibis.interval(minutes=minutes) for minutes in (60, 30)]
-    shows = [_wall_clock(zone, moment.cast(dt.Timestamp("UTC"))) == local for moment in earlier]
+    shows = [wall_clock(moment, zone) == local for moment in earlier]
     return ibis.cases(*zip(shows, earlier, strict=True), else_=second)
 
 
@@ -209,13 +210,6 @@ def parse_with_format(
     name="timezone", signature=((dt.string, dt.timestamp), dt.Timestamp(timezone="UTC"))
 )
 def _timezone(zone: str, local: ir.TimestampValue) -> ir.TimestampValue:
-    """DuckDB's own function."""
-
-
-@ibis.udf.scalar.builtin(
-    name="timezone", signature=((dt.string, dt.Timestamp(timezone="UTC")), dt.timestamp)
-)
-def _wall_clock(zone: str, moment: ir.TimestampValue) -> ir.TimestampValue:
     """DuckDB's own function."""
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 import ibis
 import pandas as pd
 
+from cxlib.engine.zones import clock_shows
 from cxlib.journeys.log import Journeys, group_columns, named_groups
 from cxlib.journeys.periods import (
     check_period,
@@ -36,7 +37,8 @@ def lifecycle(
     log
         The log.
     period
-        "day", "week" (from Monday), "month", "quarter" or "year", by the calendar, UTC.
+        "day", "week" (from Monday), "month", "quarter" or "year", by the calendar of the log's
+        ``timezone``.
     by
         Column or columns of the events to count apart; a customer is in the group of their first
         event in a period, and a dormant one in that of the period before.
@@ -80,7 +82,7 @@ def lifecycle(
     """
     check_period(period)
     events, groups = group_columns(log.events, by, taken=_LIFECYCLE)
-    active = first_events(events, groups, period, recurring=True)
+    active = first_events(events, groups, period, recurring=True, zone=log.timezone)
     in_time = ibis.window(group_by=customer_key(events), order_by="_cohort")
     active = active.mutate(
         _last=active._cohort.lag().over(in_time), _next=active._cohort.lead().over(in_time)
@@ -93,7 +95,9 @@ def lifecycle(
         returning=active.count(where=stays),
         leaving=active.count(where=leaves),
     )
-    return _periods(counted.to_pandas(), groups, period, log.observed_until)
+    return _periods(
+        counted.to_pandas(), groups, period, clock_shows(log.observed_until, log.timezone)
+    )
 
 
 @named_groups
@@ -107,7 +111,8 @@ def stickiness(
     log
         The log; keep the events of the time of interest first (``keep_events(since=, until=)``).
     period
-        "day", "week" (from Monday), "month", "quarter" or "year", by the calendar, UTC.
+        "day", "week" (from Monday), "month", "quarter" or "year", by the calendar of the log's
+        ``timezone``.
     by
         Column or columns of the events to count apart; a customer is in the group of their first
         event.
@@ -144,10 +149,10 @@ def stickiness(
     """
     check_period(period)
     events, groups = group_columns(log.events, by, taken=_STICKINESS)
-    at = number_periods(events.occurred_at, period)
+    at = number_periods(events.occurred_at, period, log.timezone)
     customer = customer_key(events)
     places = events.group_by(customer).aggregate(active_periods=at.nunique())
-    first = first_events(events, groups, period).select(customer, *groups)
+    first = first_events(events, groups, period, zone=log.timezone).select(customer, *groups)
     joined = places.join(first, customer)
     counted = joined.group_by([*groups, "active_periods"]).aggregate(customers=joined.count())
     frame = counted.to_pandas()

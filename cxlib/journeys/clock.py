@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import ibis
 import ibis.expr.types as ir
 
+from cxlib.engine.zones import wall_clock
 from cxlib.errors import unknown_name
 from cxlib.journeys.prepare import microseconds_between
 
@@ -55,7 +56,12 @@ def moment(at: datetime) -> ir.TimestampScalar:
 
 
 def units_between(
-    later: ir.TimestampValue, origin: ir.TimestampValue, unit: str, *, up: bool
+    later: ir.TimestampValue,
+    origin: ir.TimestampValue,
+    unit: str,
+    *,
+    up: bool,
+    zone: str = "UTC",
 ) -> ir.IntegerValue:
     """Whole units from an origin to a moment, rounded down or up.
 
@@ -67,6 +73,8 @@ def units_between(
         "hours", "days", "weeks" or "months".
     up
         Round up, and not down.
+    zone
+        Time zone whose calendar has the months.
 
     Returns
     -------
@@ -93,6 +101,7 @@ def units_between(
         elapsed = microseconds_between(later, origin)
         return ((elapsed + (size - 1 if up else 0)) / size).floor().cast("int64")
 
+    later, origin = wall_clock(later, zone), wall_clock(origin, zone)
     day, midnight = _FIXED["days"], moment(datetime(1, 1, 1))
 
     def months(at: ir.TimestampValue) -> ir.IntegerValue:
@@ -107,7 +116,9 @@ def units_between(
     return crossed - (within(later) < within(origin)).cast("int64")
 
 
-def exact_units(later: ir.TimestampValue, origin: ir.TimestampValue, unit: str) -> ir.FloatingValue:
+def exact_units(
+    later: ir.TimestampValue, origin: ir.TimestampValue, unit: str, *, zone: str = "UTC"
+) -> ir.FloatingValue:
     """Time from an origin to a moment, not rounded.
 
     Parameters
@@ -116,6 +127,8 @@ def exact_units(later: ir.TimestampValue, origin: ir.TimestampValue, unit: str) 
         Moments, the second not after the first.
     unit
         "hours", "days", "weeks" or "months".
+    zone
+        Time zone whose calendar has the months.
 
     Returns
     -------
@@ -131,6 +144,7 @@ def exact_units(later: ir.TimestampValue, origin: ir.TimestampValue, unit: str) 
     """
     if unit != "months":
         return microseconds_between(later, origin) / _FIXED[unit]
+    later, origin = wall_clock(later, zone), wall_clock(origin, zone)
     crossed = (later.year().cast("int64") - origin.year().cast("int64")) * 12
     crossed = crossed + later.month().cast("int64") - origin.month().cast("int64")
 

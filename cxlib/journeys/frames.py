@@ -10,6 +10,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from cxlib.engine.zones import check_zone
 from cxlib.errors import CxError, unknown_name
 from cxlib.journeys.counted import COUNTED
 from cxlib.journeys.log import Journeys
@@ -26,6 +27,7 @@ def journeys_from_frame(
     observed_until: str | date | datetime,
     closes_after: str | timedelta | None,
     observed_from: str | date | datetime | None = None,
+    timezone: str = "UTC",
     rename: dict[str, str] | None = None,
 ) -> Journeys:
     """Log from a frame or an Ibis table of events.
@@ -44,6 +46,8 @@ def journeys_from_frame(
         does, and the last journey of each customer is open.
     observed_from
         The moment, UTC, from which ends were recorded; None: from each customer's start.
+    timezone
+        Zone whose days, weeks, months and years measures count, such as "Europe/Rome".
     rename
         ``{"user_id": "customer_id"}``: your name, then the log's.
 
@@ -69,7 +73,7 @@ def journeys_from_frame(
     >>> log.events.count().to_pandas()
     3
     """
-    cut_off = parse_moment(observed_until)
+    cut_off, zone = parse_moment(observed_until), check_zone(timezone)
     silence = None if closes_after is None else parse_span(closes_after)
     from_table = isinstance(frame, ir.Table)
     table = _rename_columns(frame if from_table else pd.DataFrame(frame), rename or {})
@@ -81,7 +85,7 @@ def journeys_from_frame(
     events = prepare_events(table, observed_until=cut_off, closes_after=silence)
     events = events if from_table else events.cache()
     begin = None if observed_from is None else parse_moment(observed_from)
-    return Journeys(events, journey_table(events), cut_off, silence, begin)
+    return Journeys(events, journey_table(events), cut_off, silence, begin, zone)
 
 
 def _rename_columns(table: Any, rename: dict[str, str]) -> Any:

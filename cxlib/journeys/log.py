@@ -58,6 +58,8 @@ class Journeys:
         Moment, UTC, from which ends were recorded: a customer who left before it is not in the
         data. None: the records are complete from each customer's start. Survival starts the time at
         risk here (``window_start``).
+    timezone
+        Zone whose days, weeks, months and years measures count; times are in UTC all the same.
 
     Notes
     -----
@@ -84,6 +86,7 @@ class Journeys:
     observed_until: datetime
     closes_after: timedelta | None
     observed_from: datetime | None = None
+    timezone: str = "UTC"
 
     def __repr__(self) -> str:
         """Show it in a line, without a query."""
@@ -162,6 +165,7 @@ def load_journeys(store: Snapshot | str | Path) -> Journeys:
         observed_until=parse_moment(store.meta["observed_until"]),
         closes_after=None if seconds is None else timedelta(seconds=seconds),
         observed_from=None if begin is None else parse_moment(begin),
+        timezone=store.meta.get("timezone", "UTC"),
     )
 
 

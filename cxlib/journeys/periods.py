@@ -8,6 +8,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from cxlib.engine.zones import wall_clock
 from cxlib.errors import unknown_name
 from cxlib.journeys.prepare import customer_key, microseconds_between
 
@@ -35,7 +36,7 @@ def check_period(period: str) -> None:
     Parameters
     ----------
     period
-        "day", "week" (from Monday), "month", "quarter" or "year", by the calendar, UTC.
+        "day", "week" (from Monday), "month", "quarter" or "year", by the calendar.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def check_period(period: str) -> None:
         raise unknown_name("period", period, PERIODS)
 
 
-def number_periods(time: ir.TimestampValue, period: str) -> ir.IntegerValue:
+def number_periods(time: ir.TimestampValue, period: str, zone: str = "UTC") -> ir.IntegerValue:
     """Number of the period that holds each time; 0 holds 1970-01-01, as in pandas.
 
     Parameters
@@ -62,6 +63,8 @@ def number_periods(time: ir.TimestampValue, period: str) -> ir.IntegerValue:
         Times of the log.
     period
         One of ``PERIODS``.
+    zone
+        Time zone whose calendar counts.
 
     Returns
     -------
@@ -73,6 +76,7 @@ def number_periods(time: ir.TimestampValue, period: str) -> ir.IntegerValue:
     >>> number_periods(ibis.timestamp("1970-02-01"), "month").to_pandas()
     1
     """
+    time = wall_clock(time, zone)
     if period in ("day", "week"):
         since = microseconds_between(time, ibis.literal(_EPOCH, type="timestamp"))
         days = (since / _MICROSECONDS_PER_DAY).floor()
@@ -88,7 +92,7 @@ def period_number(moment: datetime, period: str) -> int:
     Parameters
     ----------
     moment
-        Naive UTC.
+        As the clock on the wall shows it.
     period
         One of ``PERIODS``.
 
@@ -121,7 +125,7 @@ def period_starts(numbers: pd.Series, period: str) -> pd.Series:
     Returns
     -------
     pandas.Series
-        datetime64[us], naive UTC.
+        datetime64[us], as the clock on the wall shows it.
 
     Examples
     --------
@@ -144,7 +148,7 @@ def is_over(ends: pd.Series, observed_until: datetime) -> pd.Series:
     ends
         First moments after each period.
     observed_until
-        The cut-off; what happened at it has been seen.
+        The cut-off by the same clock; what happened at it has been seen.
 
     Returns
     -------
@@ -161,7 +165,12 @@ def is_over(ends: pd.Series, observed_until: datetime) -> pd.Series:
 
 
 def first_events(
-    events: ir.Table, groups: list[str], period: str, *, recurring: bool = False
+    events: ir.Table,
+    groups: list[str],
+    period: str,
+    *,
+    recurring: bool = False,
+    zone: str = "UTC",
 ) -> ir.Table:
     """First event of each customer, or of each customer in each period.
 
@@ -175,6 +184,8 @@ def first_events(
         One of ``PERIODS``.
     recurring
         Whether each period has its own first event.
+    zone
+        Time zone whose calendar counts.
 
     Returns
     -------
@@ -193,7 +204,7 @@ def first_events(
     0           a        1 1970-02-01
     """
     customer = customer_key(events)
-    events = events.mutate(_cohort=number_periods(events.occurred_at, period))
+    events = events.mutate(_cohort=number_periods(events.occurred_at, period, zone))
     key = [customer, "_cohort"] if recurring else [customer]
     if not groups:
         # A minimum is had without sorting.

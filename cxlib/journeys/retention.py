@@ -10,6 +10,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from cxlib.engine.zones import clock_shows
 from cxlib.errors import CxError, unknown_name
 from cxlib.intervals import wilson_interval
 from cxlib.journeys.counted import is_counted
@@ -66,7 +67,7 @@ def retention(
         Touchpoints that count as coming back; any event when not given.
     period
         Length of a cohort, and of the periods after it: "day", "week" (from Monday), "month",
-        "quarter" or "year", by the calendar, UTC.
+        "quarter" or "year", by the calendar of the log's ``timezone``.
     periods
         Periods to follow after the first one, which is 0. Not used with ``brackets``.
     brackets
@@ -148,20 +149,23 @@ def retention(
         # The first event of a customer is the first one of a journey, and these are fewer.
         starts = log.journeys.select("cx_customer", occurred_at="started_at")
     # Read twice: for the size of a cohort, and for its returns.
-    units = first_events(starts, groups, period, recurring=recurring).cache()
-    events = events.mutate(_at=number_periods(events.occurred_at, period))
+    units = first_events(starts, groups, period, recurring=recurring, zone=log.timezone).cache()
+    events = events.mutate(_at=number_periods(events.occurred_at, period, log.timezone))
     back = _only(events, returning)
     warn_of_currencies(back)
     back = _returns(back, units, groups, edges)
     cells = _cells(back, groups)
     sizes = units.group_by([*groups, "_cohort"]).aggregate(n=units.count()).to_pandas()
     last = periods if edges is None else len(edges) - 2
-    frame = _triangle(sizes, log.observed_until, period, last, edges)
+    until = clock_shows(log.observed_until, log.timezone)
+    frame = _triangle(sizes, until, period, last, edges)
     keys = [*groups, "_cohort", "period"]
     frame = frame.merge(cells, how="left", on=keys, validate="one_to_one")
     if on == "on_or_after":
         frame["customers"] = _still_seen(frame, _latest(back, groups), groups)
-    begin = pd.Timestamp.min if log.observed_from is None else pd.Timestamp(log.observed_from)
+    begin = pd.Timestamp.min
+    if log.observed_from is not None:
+        begin = pd.Timestamp(clock_shows(log.observed_from, log.timezone))
     return _rates(frame.assign(observed=frame["cohort"] >= begin), groups)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import ibis
@@ -38,6 +39,10 @@ class SpellTable(Protocol):
     @property
     def observed_until(self) -> datetime:
         """The cut-off."""
+
+    @property
+    def timezone(self) -> str:
+        """Zone whose calendar has the months."""
 
 
 def mean_cumulative(
@@ -321,8 +326,8 @@ def recurrent_rows(
         *[name for name in carried if name != "customer_id"],
         _least=table._least if clock == "total" else table.spell,
         number=number.cast("int64"),
-        entry=exact_units(table.entered_at, origin, unit),
-        duration=exact_units(table.exited_at, origin, unit),
+        entry=exact_units(table.entered_at, origin, unit, zone=spells.timezone),
+        duration=exact_units(table.exited_at, origin, unit, zone=spells.timezone),
         event=table.event,
         cause=table.cause,
         _spell=table.spell,
@@ -411,8 +416,9 @@ def return_times(
     order = ibis.window(group_by="customer_id", order_by="spell")
     table = table.mutate(_again=table.origin.lead().over(order))
     table = table.filter(table.event)
-    seen = units_between(moment(spells.observed_until), table.exited_at, unit, up=False)
-    back = ibis.greatest(units_between(table._again, table.exited_at, unit, up=True), 1)
+    between = partial(units_between, unit=unit, zone=spells.timezone)
+    seen = between(moment(spells.observed_until), table.exited_at, up=False)
+    back = ibis.greatest(between(table._again, table.exited_at, up=True), 1)
     returned = (table._again.notnull() & (back <= seen)).fill_null(False)
     found = table.mutate(_duration=ibis.ifelse(returned, back, seen), _event=returned)
     counted = found.group_by([*keys, "_duration", "_event"]).aggregate(n=found.count())

@@ -12,6 +12,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from cxlib.engine.zones import wall_clock
 from cxlib.errors import CxError, CxWarning, unknown_name
 from cxlib.journeys.conversion.attempts import attempt_table
 from cxlib.journeys.conversion.rates import RATES, count_attempts, rate_steps, reach_curve
@@ -343,7 +344,8 @@ def _mark(
     names = list(dict.fromkeys(as_list(by)))
     labels = {f"group_{i}": labelled[name] for i, name in enumerate(groups)}
     if over is not None:
-        labels[f"group_{len(names)}"] = labelled.occurred_at.truncate(_PERIODS[over])
+        shown = wall_clock(labelled.occurred_at, log.timezone)
+        labels[f"group_{len(names)}"] = shown.truncate(_PERIODS[over])
         names = [*names, "period"]
     epoch = ibis.literal(datetime(1970, 1, 1), type="timestamp")
     by_journey = plan is not None and plan.count == "journeys"

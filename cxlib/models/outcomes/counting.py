@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import ibis
@@ -274,7 +275,7 @@ def _counted(
     rows = rows.select("customer_id", "spell", "origin", *kept)
     told: list[str] = []
     for name, history in time_varying.items():
-        rows = split_at_changes(rows, name, history, unit, lead, told)
+        rows = split_at_changes(rows, name, history, unit, lead, told, spells.timezone)
         # From now on a spell has several rows, which these tell.
         told = [*(told or ["entry", "duration", "n"]), name]
     keys = [*names, *time_varying, "entry", "duration", "event", "cause"]
@@ -284,10 +285,10 @@ def _counted(
 
 def _whole_units(spells: Spells, unit: str) -> ir.Table:
     """Entry and duration in whole units; ends in a unit that was not over are censored."""
-    table = spells.table
-    seen = units_between(moment(spells.observed_until), table.origin, unit, up=False)
-    ended = ibis.greatest(units_between(table.exited_at, table.origin, unit, up=True), 1)
-    stopped = units_between(table.exited_at, table.origin, unit, up=False)
+    table, between = spells.table, partial(units_between, unit=unit, zone=spells.timezone)
+    seen = between(moment(spells.observed_until), table.origin, up=False)
+    ended = ibis.greatest(between(table.exited_at, table.origin, up=True), 1)
+    stopped = between(table.exited_at, table.origin, up=False)
     event = table.event & (ended <= seen)
     rows = table.mutate(
         entry=ibis.literal(0, type="int64"),
@@ -298,7 +299,7 @@ def _whole_units(spells: Spells, unit: str) -> ir.Table:
     if spells.window_start is None:
         return rows
     late = table.entered_at > table.origin
-    entered = units_between(table.entered_at, table.origin, unit, up=True)
+    entered = between(table.entered_at, table.origin, up=True)
     rows = rows.mutate(entry=ibis.ifelse(late, entered, 0))
     # Who entered at the origin is kept, though not seen for a whole unit: part of n at time 0.
     return rows.filter((rows.entry < rows.duration) | (rows.entry == 0))

@@ -49,6 +49,8 @@ class Spells:
         Moment, UTC, from which ends were recorded; None: from every start on.
     rule
         When a customer counted as gone.
+    timezone
+        Zone whose calendar has the months.
 
     Examples
     --------
@@ -61,6 +63,7 @@ class Spells:
     observed_until: datetime
     window_start: datetime | None
     rule: str
+    timezone: str = "UTC"
 
     def materialize(self) -> Spells:
         """The same spells, computed once and held by the engine.
@@ -174,7 +177,7 @@ def spells(
     table = _placed(found, window, until).mutate(churn_rule=ibis.literal(str(rule)))
     table = table.filter(table.exited_at > table.origin) if zero == "drop" else table
     _check_known(table, carried)
-    result = Spells(table.select(*_OWN, *carried), until, window, str(rule))
+    result = Spells(table.select(*_OWN, *carried), until, window, str(rule), log.timezone)
     if zero == "refuse":
         _refuse_zero(result.table)
     return result

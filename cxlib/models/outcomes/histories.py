@@ -149,7 +149,13 @@ def _counted(events: ir.Table, span: timedelta | None, most: int) -> History:
 
 
 def split_at_changes(
-    rows: ir.Table, name: str, history: History, unit: str, lead: timedelta, keys: Iterable[str]
+    rows: ir.Table,
+    name: str,
+    history: History,
+    unit: str,
+    lead: timedelta,
+    keys: Iterable[str],
+    zone: str = "UTC",
 ) -> ir.Table:
     """Counted stretches of spells in which a covariate has one value.
 
@@ -168,6 +174,8 @@ def split_at_changes(
         How long before an interval a value must have been known.
     keys
         Columns that, with customer and spell, tell the rows.
+    zone
+        Time zone whose calendar has the months.
 
     Returns
     -------
@@ -192,7 +200,9 @@ def split_at_changes(
     )
     met = rows.join(changes, "customer_id")
     known = met._at + ibis.interval(microseconds=lead // _MICROSECOND) if lead else met._at
-    since = ibis.greatest(units_between(known, met.origin, unit, up=False) + 1, met.entry)
+    since = ibis.greatest(
+        units_between(known, met.origin, unit, up=False, zone=zone) + 1, met.entry
+    )
     met = met.mutate(_from=since)
     met = met.filter(met._from < met.duration)
     order = ibis.window(group_by=keys, order_by=["_at", "_value"])

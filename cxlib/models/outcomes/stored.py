@@ -173,4 +173,5 @@ def load_spells(store: Snapshot | str | Path, name: str) -> Spells:
     if said["window_start"] is not None:
         begin = parse_moment(said["window_start"])
     until = parse_moment(said["observed_until"])
-    return Spells(store.table(_TABLE + name), until, begin, said["rule"])
+    zone = store.meta.get("timezone", "UTC")
+    return Spells(store.table(_TABLE + name), until, begin, said["rule"], zone)

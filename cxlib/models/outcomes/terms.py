@@ -8,6 +8,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from cxlib.engine.zones import after_months
 from cxlib.errors import CxError, refuse_taken, unknown_name
 from cxlib.intervals import wilson_interval
 from cxlib.journeys.clock import moment
@@ -278,8 +279,8 @@ def _running(events: ir.Table, columns: list[str]) -> ir.Table:
 
 
 def _dated(rows: ir.Table, log: Journeys, length_months: int, columns: list[str]) -> ir.Table:
-    planned = rows._begun + (rows.term * length_months).as_interval("M")
-    after = rows.opened_at + ibis.interval(months=length_months)
+    planned = after_months(rows._begun, rows.term * length_months, log.timezone)
+    after = after_months(rows.opened_at, ibis.literal(length_months), log.timezone)
     # Without its start a contract's next term is counted from the end of the one before.
     rows = rows.mutate(due_at=ibis.coalesce(rows._due, planned, after))
     is_due = (rows.due_at <= moment(log.observed_until)).fill_null(rows.decision.notnull())

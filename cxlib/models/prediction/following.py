@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import Protocol
 
 import ibis
@@ -30,6 +31,10 @@ class SpellTable(Protocol):
     @property
     def observed_until(self) -> datetime:
         """The cut-off."""
+
+    @property
+    def timezone(self) -> str:
+        """Zone whose calendar has the months."""
 
 
 def followed_after(
@@ -100,13 +105,14 @@ def followed_after(
     cut_at, until = moment(at), moment(spells.observed_until)
     # < and not <=: who ended on the cut was gone, as an event comes before an entry.
     there = table.filter((table.entered_at <= cut_at) & (table.exited_at > cut_at))
-    seen = units_between(until, cut_at, unit, up=False)
-    ended = units_between(there.exited_at, cut_at, unit, up=True)
+    between = partial(units_between, unit=unit, zone=spells.timezone)
+    seen = between(until, cut_at, up=False)
+    ended = between(there.exited_at, cut_at, up=True)
     event = there.event & (ended <= seen)
-    stopped = ibis.least(units_between(there.exited_at, cut_at, unit, up=False), seen)
+    stopped = ibis.least(between(there.exited_at, cut_at, up=False), seen)
     found = there.select(
         **{name: _filled(there[name]) for name in keys},
-        _age=units_between(cut_at, there.origin, unit, up=False),
+        _age=between(cut_at, there.origin, up=False),
         _duration=ibis.ifelse(event, ended, stopped),
         event=event,
     )
