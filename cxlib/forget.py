@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cxlib.engine.erasure import Person, erase, find_person, search
+from cxlib.engine.erasure import Person, customers_among, erase, find_person, search
 from cxlib.engine.locks import write_lock
 from cxlib.engine.store import Snapshot, list_snapshots, open_store, remove_leftovers
 from cxlib.errors import CxError
@@ -114,8 +114,10 @@ def _find(snapshots: list[Snapshot], customer: str, workspace: Path) -> Person:
             f"no snapshot of '{workspace}' knows a customer or record {customer!r}; give a "
             "customer_id, or SOURCE:ID of the table identities"
         )
-    parties = parties_of(workspace / "store" / "staged", person.records)
-    return Person(person.customers | parties, person.records)
+    parties = parties_of(workspace / "store" / "staged", person.records) - person.customers
+    # Rows that were read last may give a record to somebody else.
+    own = parties - customers_among(snapshots, parties)
+    return Person(person.customers | own, person.records)
 
 
 def _remove_copies(workspace: Path) -> None:

@@ -154,6 +154,17 @@ def test_a_person_who_has_another_name_in_another_snapshot_leaves_both(shop):
     assert marks_in_files(shop) == set()
 
 
+def test_who_held_a_record_before_and_is_somebody_else_stays(shop):
+    """Account 18 was Ada's for a day, and is Bob's again."""
+    taken = FILES["accounts.csv"].replace("A-18,bob@shop.example", f"A-18,{ADA}")
+    (shop / "exports" / "accounts.csv").write_text(taken)
+    build_store(shop)
+    (shop / "exports" / "accounts.csv").write_text(FILES["accounts.csv"])
+    build_store(shop)
+    assert forget_customer(shop, "bob@shop.example").customer_ids == ("bob@shop.example",)
+    assert open_store(shop).table("customers").customer_id.to_list() == [ADA]
+
+
 def test_what_dead_builds_left_goes_too(shop):
     store = shop / "store"
     for left in (".building-dead", "damaged"):

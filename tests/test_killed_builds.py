@@ -10,7 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.ingest.workspaces import build
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system forks no processes")
 
 HEAD = "order_id,account,at,amount\n"
 POINTS = 20

@@ -18,7 +18,7 @@ from cxlib.errors import CxError
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["Person", "erase", "find_person", "search"]
+__all__ = ["Person", "customers_among", "erase", "find_person", "search"]
 
 _NEW = ".building-erased"
 _PAIRS = (("source", "record_id"), ("left_source", "left_id"), ("right_source", "right_id"))
@@ -39,6 +39,7 @@ FROM events WHERE list_contains($1, customer_id)
 _HOLDERS = """
 SELECT DISTINCT customer_id FROM identities WHERE list_contains($1, source || ':' || record_id)
 """
+_PRESENT = "SELECT customer_id FROM customers WHERE list_contains($1, customer_id)"
 _ROW_NUMBER = re.compile(r"\d{4}-\d{9}(:\d+)?")
 """Stands for an id where a source has none: tomorrow it is somebody else's row."""
 
@@ -87,7 +88,8 @@ def find_person(snapshots: Iterable[Snapshot], name: str) -> Person | None:
     Notes
     -----
     A person may have another ``customer_id`` in each snapshot: who holds one of their records there
-    is the same person.
+    is the same person, unless the snapshot that knows the name has both: then a record went from
+    one to the other, such as the visits of a computer that two people use.
 
     Examples
     --------
@@ -109,9 +111,22 @@ def find_person(snapshots: Iterable[Snapshot], name: str) -> Person | None:
     found = {row for each in snapshots for row in _rows(each, _RECORDS, sorted(customers))}
     records = frozenset(pair for pair in found if not _ROW_NUMBER.fullmatch(pair[1]))
     listed = [f"{source}:{record}" for source, record in sorted(records)]
-    for snapshot in snapshots:
-        customers |= {owner for (owner,) in _rows(snapshot, _HOLDERS, listed)}
-    return Person(frozenset(customers), records)
+    holders = {owner for each in snapshots for (owner,) in _rows(each, _HOLDERS, listed)}
+    knowing = [each for each in snapshots if _rows(each, _PRESENT, sorted(customers))]
+    others = customers_among(knowing, holders - customers)
+    return Person(frozenset(customers | (holders - others)), records)
+
+
+def customers_among(snapshots: Iterable[Snapshot], names: Iterable[str]) -> set[str]:
+    """Those of some names that any of the snapshots has as a customer.
+
+    Examples
+    --------
+    >>> customers_among([], ["ada"])
+    set()
+    """
+    listed = sorted(names)
+    return {name for each in snapshots for (name,) in _rows(each, _PRESENT, listed)}
 
 
 def _rows(snapshot: Snapshot, query: str, value: object) -> list[tuple[Any, ...]]:
