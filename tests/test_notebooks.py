@@ -15,6 +15,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from cxlib import CxWarning
+from cxlib.publish.parameters import GIVEN, ParameterError
 from cxlib.publish.report import render_reports
 from tests.journeys.examples import example_workspace
 
@@ -102,11 +103,50 @@ def test_the_notebooks_say_in_a_sentence_what_a_workspace_lacks(
     with pytest.warns(CxWarning, match=r"07_churn\.ipynb: there is no touchpoint 'signed_up'"):
         reports = render_reports(workspace, out=tmp_path / "reports")
     (report,) = reports
-    lacks = "has no touchpoint <em>signed_up or cancelled_subscription</em>"
-    assert lacks in report.path.read_text("utf-8")
+    html = report.path.read_text("utf-8")
+    for name, lacking in (("start", "signed_up"), ("end", "cancelled_subscription")):
+        assert f"no touchpoint '{lacking}', so that {name} is not used here" in html
+    assert "This section stays empty" in html
 
 
-def last_result(path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("stem", "name", "value"),
+    [
+        ("00_tour", "end", "cancelled"),
+        ("01_single_view", "customer", "nobody"),
+        ("02_flows", "around", "nothing"),
+        ("03_funnels_and_dropoff", "steps", ["nothing"]),
+        ("03_funnels_and_dropoff", "touchpoint", "nothing"),
+        ("03_funnels_and_dropoff", "changed_at", "1990-01-01"),
+        ("04_handoffs", "opens", ["nothing"]),
+        ("04_handoffs", "asides", ["nothing"]),
+        ("04_handoffs", "decided", {"nothing": ["x"]}),
+        ("04_handoffs", "outcome", "nothing"),
+        ("05_planned_vs_actual", "plan", "nothing.yml"),
+        ("05_planned_vs_actual", "containing", "nothing"),
+        ("05_planned_vs_actual", "by", "nothing"),
+        ("07_churn", "start", "nothing"),
+        ("08_renewals", "start", ["nothing"]),
+        ("09_why_they_leave", "start", ["nothing"]),
+        ("10_value", "purchases", "nothing"),
+    ],
+)
+def test_a_notebook_answers_no_other_question_than_the_one_it_was_given(
+    stem: str, name: str, value: Any, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = next(path for path in NOTEBOOKS if path.stem == stem)
+    monkeypatch.setenv(GIVEN, name)
+    with pytest.raises(ParameterError, match=f"^parameter {name}: "):
+        last_result(path, example_workspace("helpdesk", shared), monkeypatch, {name: value})
+
+
+def last_result(
+    path: Path,
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given: dict[str, Any] | None = None,
+) -> Any:
     """What the last cell of a notebook gives, run in this process: a kernel takes seconds."""
     monkeypatch.chdir(path.parent)
     InteractiveShell.clear_instance()
@@ -119,7 +159,7 @@ def last_result(path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) ->
             done.raise_error()
             result = done.result
             if "parameters" in cell.metadata.get("tags", ()):
-                shell.user_ns["workspace"] = str(workspace)
+                shell.user_ns.update({"workspace": str(workspace), **(given or {})})
     InteractiveShell.clear_instance()
     return result
 

@@ -161,12 +161,20 @@ def report(
         list[str] | None,
         typer.Option("--parameter", "-p", help="NAME=VALUE, a parameter of the notebooks."),
     ] = None,
+    list_parameters: Annotated[
+        bool,
+        typer.Option("--parameters", help="List the parameters of the notebooks, and run none."),
+    ] = False,
 ) -> None:
     """Run notebooks and write them as HTML.
 
     Each report is one file that needs no network. One whose data, notebook, parameters and
-    versions have not changed is used again.
+    versions have not changed is used again. --parameters says what -p may set.
     """
+    if list_parameters:
+        for line in _listed_parameters(notebooks or []):
+            typer.echo(line)
+        return
     _report(
         workspace,
         notebooks or [],
@@ -300,6 +308,19 @@ def _report(workspace: Path, notebooks: list[str] | None = None, **options: Any)
     for done in reports:
         typer.echo(f"{done.path}  {done.title}{' (unchanged)' if done.reused else ''}")
     typer.echo(f"{reports[0].path.parent / 'index.html'}  lists the reports")
+
+
+def _listed_parameters(notebooks: list[str]) -> list[str]:
+    """The notebooks with their parameters, as -p takes them, and what each one means."""
+    from cxlib.publish.report import find_notebooks, notebook_parameters
+
+    lines = []
+    for path in find_notebooks(notebooks):
+        found = notebook_parameters(path)
+        wide = min(max((len(one.line) for one in found), default=0), 40)
+        lines.append(path.stem)
+        lines += [f"  {one.line:<{wide}}  {one.note}".rstrip() for one in found]
+    return lines
 
 
 def _serve(workspace: Path, port: int) -> None:

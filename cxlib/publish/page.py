@@ -37,8 +37,8 @@ def report_page(notebook: NotebookNode, manifest: dict[str, Any]) -> str:
     notebook
         With its outputs; not changed.
     manifest
-        ``title``, ``report``, ``show_code``, ``parameters``, ``notebook``, ``snapshot`` and
-        ``versions``, as `cxlib.publish.report.render_report` writes them.
+        ``title``, ``report``, ``show_code``, ``parameters``, ``given``, ``used``, ``notebook``,
+        ``snapshot`` and ``versions``, as `cxlib.publish.report.render_report` writes them.
 
     Returns
     -------
@@ -50,6 +50,7 @@ def report_page(notebook: NotebookNode, manifest: dict[str, Any]) -> str:
     >>> from nbformat.v4 import new_markdown_cell, new_notebook
     >>> manifest = {
     ...     "title": "Who leaves?", "report": "churn.html", "show_code": False, "parameters": {},
+    ...     "given": [], "used": {},
     ...     "notebook": {"name": "churn.ipynb"}, "versions": {"cxlib": "0.1.0"},
     ...     "snapshot": {"id": "1f", "name": "Demo", "observed_until": "2026-06-30T00:00:00"},
     ... }
@@ -72,6 +73,7 @@ def report_page(notebook: NotebookNode, manifest: dict[str, Any]) -> str:
     charts = 'class="chart"' in body
     return _template("report.html.j2").render(
         manifest=manifest,
+        shown=_shown,
         manifest_name=Path(manifest["report"]).with_suffix(".json").name,
         as_of=_moment(manifest["snapshot"]["observed_until"]),
         body=body,
@@ -116,6 +118,11 @@ def _template(name: str) -> jinja2.Template:
     # Values are escaped in the templates, where the reader sees which of them are HTML.
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)
     return environment.from_string((_FOLDER / name).read_text("utf-8"))
+
+
+def _shown(value: Any) -> Any:
+    """A parameter as the footer has it."""
+    return "none" if value is None or value == [] else value
 
 
 def _moment(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import copy
 import hashlib
 import json
@@ -17,13 +16,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxlib.errors import CxError, CxWarning, unknown_name
+from cxlib.publish.parameters import GIVEN, Parameter, ParameterError, read_parameters
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
     from cxlib.engine.store import Snapshot
 
-__all__ = ["SLOW_TO_IMPORT", "Report", "find_notebooks", "render_report", "render_reports"]
+__all__ = [
+    "SLOW_TO_IMPORT",
+    "Report",
+    "find_notebooks",
+    "notebook_parameters",
+    "render_report",
+    "render_reports",
+]
 
 # Whatever may change a number or a byte of the report is part of its manifest.
 _PACKAGES = (
@@ -42,6 +49,8 @@ _KERNEL_ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "TQDM_DISABLE": "1",
 }
+
+_USED = "parameters_used"
 
 SLOW_TO_IMPORT = "rfc3987_syntax"
 """Part of Jupyter's check of web addresses: to load it takes two seconds, and nothing here needs it
@@ -124,6 +133,33 @@ def find_notebooks(names: Sequence[str | Path] = (), *, folder: Path | None = No
     return found
 
 
+def notebook_parameters(notebook: str | Path) -> list[Parameter]:
+    """Parameters that a person may set for a notebook, in their order.
+
+    Parameters
+    ----------
+    notebook
+        Its path.
+
+    Returns
+    -------
+    list of Parameter
+        Without ``workspace``, which a report sets itself.
+
+    Raises
+    ------
+    CxError
+        When it is not a notebook.
+
+    Examples
+    --------
+    >>> notebook_parameters("notebooks/02_flows.ipynb")[0]
+    Parameter(name='steps', default=5, note='steps to follow from the start')
+    """
+    found = _parameters(_read_notebook(Path(notebook))).values()
+    return [parameter for parameter in found if parameter.name != "workspace"]
+
+
 def render_reports(
     workspace: str | Path,
     notebooks: Iterable[str | Path] = (),
@@ -158,14 +194,15 @@ def render_reports(
     Raises
     ------
     CxError
-        When the workspace has no store, a notebook is not there or stops with an error, or no
-        notebook has a parameter of that name.
+        When the workspace has no store, a notebook is not there or stops with an error, no
+        notebook has a parameter of that name, or one was given what it does not take or the data
+        do not have: in a notebook that was named, or in all that have the parameter.
 
     Warns
     -----
     CxWarning
         When a notebook that was not named itself raises CxError, which says that the workspace
-        lacks what it needs: it is left out.
+        lacks what it needs, or what a parameter names: it is left out.
 
     Examples
     --------
@@ -180,12 +217,14 @@ def render_reports(
     names = list(notebooks)
     paths = find_notebooks(names)
     chosen = dict(parameters or {})
-    taken = {path: set(_defaults(_read_notebook(path))) for path in paths}
+    taken = {path: set(_parameters(_read_notebook(path))) for path in paths}
     for name in chosen:
         known = set().union(*taken.values()) - {"workspace"}
         if name not in known:
             raise unknown_name("parameter", name, known, "in these notebooks")
-    reports = []
+    reports: list[Report] = []
+    refused: dict[str, ParameterError] = {}
+    used: set[str] = set()
     with tqdm(total=len(paths), desc="Reports", unit="report", disable=not progress) as bar:
         for path in paths:
             bar.set_postfix_str(path.stem)
@@ -194,11 +233,16 @@ def render_reports(
                 reports.append(
                     render_report(path, workspace, out=out, show_code=show_code, parameters=mine)
                 )
-            except _NotAnswerableError as error:
+                used |= mine.keys()
+            except (_NotAnswerableError, ParameterError) as error:
                 if names:
                     raise
+                if isinstance(error, ParameterError):
+                    refused.setdefault(error.name, error)
                 warnings.warn(f"left out: {error}", CxWarning, stacklevel=2)
             bar.update()
+    for name in refused.keys() - used:
+        raise refused[name]
     if not reports:
         raise CxError(f"no notebook can be answered from '{workspace}'; the warnings say why")
     folder = reports[0].path.parent
@@ -227,7 +271,7 @@ def render_report(
     show_code
         Show the code cells above what they give.
     parameters
-        Values that replace those of the parameters cell.
+        Values that replace those of the parameters cell. They are of the types of those.
 
     Returns
     -------
@@ -238,10 +282,14 @@ def render_report(
     Raises
     ------
     CxError
-        When the workspace has no store, the notebook lacks a parameter, or it stops with an error.
+        When the workspace has no store, the notebook lacks a parameter, one was given what it does
+        not take or the data do not have, or the notebook stops with an error.
 
     Notes
     -----
+    Where a notebook puts another value in place of a default that the data do not have, the
+    manifest says under ``used`` which one, and ``given`` names the parameters set for this run.
+
     The notebook runs in its own folder, so that a relative workspace means the same as in
     JupyterLab. Warnings of cxlib become notes in the report; all other text on stderr stays out.
 
@@ -255,21 +303,28 @@ def render_report(
 
     path = Path(notebook)
     content = _read_notebook(path)
+    known = _parameters(content)
     given = {"workspace": _relative(Path(workspace), path.parent), **(parameters or {})}
-    defaults = _defaults(content)
     for name in given:
-        if name not in defaults:
-            raise unknown_name("parameter", name, defaults, f"in the notebook {path.name}")
+        if name not in known:
+            raise unknown_name("parameter", name, known, f"in the notebook {path.name}")
+    given = {name: known[name].take(value) for name, value in given.items()}
+    defaults = {name: parameter.default for name, parameter in known.items()}
     folder = Path(out) if out else Path(workspace) / "reports"
     target, manifest = folder / f"{path.stem}.html", folder / f"{path.stem}.json"
-    inputs = _inputs(path, content, open_store(workspace), {**defaults, **given}, show_code)
+    inputs = {
+        **_inputs(path, content, open_store(workspace), {**defaults, **given}, show_code),
+        "given": sorted(parameters or {}),
+    }
     if _unchanged(target, manifest, inputs):
         return Report(inputs["title"], target, manifest, reused=True)
     executed = _execute(path, content, given)
-    page = report_page(executed, inputs)
+    used = executed.metadata.get(_USED, {})
+    other = {name: used[name] for name in used if used[name] != inputs["parameters"][name]}
+    page = report_page(executed, {**inputs, "used": other})
     _write(target, page)
-    digest = {"html_sha256": _sha256(page)}
-    _write(manifest, json.dumps({**inputs, **digest}, indent=2, sort_keys=True) + "\n")
+    result = {"used": other, "html_sha256": _sha256(page)}
+    _write(manifest, json.dumps({**inputs, **result}, indent=2, sort_keys=True) + "\n")
     return Report(inputs["title"], target, manifest, reused=False)
 
 
@@ -307,14 +362,10 @@ def _parameters_at(notebook: NotebookNode) -> int | None:
     return next(tagged, None)
 
 
-def _defaults(notebook: NotebookNode) -> dict[str, Any]:
+def _parameters(notebook: NotebookNode) -> dict[str, Parameter]:
     """Parameters of a notebook: the names that its tagged cell sets to plain values."""
     index = _parameters_at(notebook)
-    found = {}
-    for node in ast.parse("" if index is None else notebook.cells[index].source).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            found[node.targets[0].id] = ast.literal_eval(node.value)
-    return found
+    return read_parameters("" if index is None else notebook.cells[index].source)
 
 
 def _with_parameters(notebook: NotebookNode, parameters: dict[str, Any]) -> NotebookNode:
@@ -379,8 +430,9 @@ def _code_sha256() -> str:
 def _unchanged(target: Path, manifest: Path, inputs: dict[str, Any]) -> bool:
     try:
         before = json.loads(manifest.read_text("utf-8"))
+        before.pop("used", None)  # comes of the rest
         return before == {**inputs, "html_sha256": _sha256(target.read_text("utf-8"))}
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         return False
 
 
@@ -390,6 +442,7 @@ def _execute(path: Path, notebook: NotebookNode, parameters: dict[str, Any]) -> 
     from nbclient.exceptions import CellExecutionError
 
     ready = _with_parameters(notebook, parameters)
+    ready.cells.append(_asking_what_was_used([*_parameters(notebook)]))
     client = NotebookClient(
         ready,
         timeout=None,
@@ -404,20 +457,37 @@ def _execute(path: Path, notebook: NotebookNode, parameters: dict[str, Any]) -> 
         resources={"metadata": {"path": str(path.parent)}},
     )
     try:
-        client.execute(env={**os.environ, **_KERNEL_ENVIRONMENT})
+        client.execute(env={**os.environ, **_KERNEL_ENVIRONMENT, GIVEN: ",".join(parameters)})
     except CellExecutionError as error:
         number = 1 + next(
             index
             for index, cell in enumerate(ready.cells)
             if any(output.output_type == "error" for output in cell.get("outputs", []))
         )
+        if error.ename == ParameterError.__name__:
+            name, _, reason = error.evalue.removeprefix("parameter ").partition(": ")
+            raise ParameterError(name, reason, notebook=path.name) from error
         if error.ename == CxError.__name__:
             raise _NotAnswerableError(f"{path.name}: {error.evalue}") from error
         raise CxError(
             f"the notebook {path.name} stopped at cell {number} "
             f"({error.ename}: {error.evalue}); open it in JupyterLab to look"
         ) from error
+    said = ready.cells.pop()["outputs"]
+    text = next(output["text"] for output in said if output.get("name") == "stdout")
+    ready.metadata[_USED] = json.loads(text)
     return ready
+
+
+def _asking_what_was_used(names: list[str]) -> NotebookNode:
+    """A cell that comes last: a notebook may put other values in place of its parameters."""
+    from nbformat.v4 import new_code_cell
+
+    wanted = [name for name in names if name != "workspace"]
+    return new_code_cell(
+        "from cxlib.publish.parameters import used_values\n"
+        f"print(used_values(globals(), {wanted!r}))"
+    )
 
 
 def _relative(workspace: Path, folder: Path) -> str:

@@ -197,6 +197,18 @@ def test_report_hands_on_its_options(
     assert "index.html" in printed
 
 
+def test_report_lists_the_parameters_and_runs_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "report", "data/nowhere", "flows", "value", "--parameters") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "02_flows"
+    assert "10_value" in lines
+    assert "  around=used_chatbot  the touchpoint to look around" in "\n".join(lines)
+    assert any(line.startswith("  purchases=bought_extra") for line in lines)
+    assert not any("workspace=" in line for line in lines)
+
+
 def test_serve_hands_on_workspace_and_port(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     monkeypatch.setattr(

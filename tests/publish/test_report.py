@@ -140,6 +140,53 @@ def test_parameters_replace_those_of_the_notebook(page: Path) -> None:
     assert manifest["seed"] == 7
 
 
+CHOOSING = """\
+import cxlib as cx
+from cxlib.publish.parameters import available, known_touchpoints
+
+known = known_touchpoints(cx.load_journeys(cx.open_store(workspace)))
+greeting = available("greeting", greeting, known, instead=known[0])"""
+
+
+@pytest.fixture(scope="module")
+def choosing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A notebook whose default is a touchpoint that no log has."""
+    return write_notebook(tmp_path_factory.mktemp("choosing") / "chosen.ipynb", CHOOSING)
+
+
+def test_the_footer_and_the_manifest_say_what_was_used_in_place_of_a_default(
+    choosing: Path, workspace: Path, tmp_path: Path
+) -> None:
+    done = render_report(choosing, workspace, out=tmp_path)
+    html = done.path.read_text("utf-8")
+    assert "greeting = looked (default hello)" in html
+    assert "no touchpoint 'hello', so that greeting is 'looked' here" in html
+    manifest = json.loads(done.manifest.read_text("utf-8"))
+    assert manifest["used"] == {"greeting": "looked"}
+    assert manifest["given"] == []
+    assert render_report(choosing, workspace, out=tmp_path).reused
+
+
+def test_a_given_name_that_the_data_lack_stops_the_report(
+    choosing: Path, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = r"^chosen\.ipynb: parameter greeting: there is no touchpoint 'loked'; .*'looked'"
+    with pytest.raises(CxError, match=wanted):
+        render_reports(workspace, [choosing], out=tmp_path, parameters={"greeting": "loked"})
+    # Also where the notebook was not named, and would be left out if the data lacked a default.
+    monkeypatch.setattr(report, "find_notebooks", lambda names: [choosing])
+    with pytest.raises(CxError, match=wanted):
+        render_reports(workspace, out=tmp_path, parameters={"greeting": "loked"})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_parameter_of_another_type_is_refused_before_the_notebook_runs(
+    notebook: Path, workspace: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(CxError, match=r"^parameter random_state: .abc. was given, and"):
+        render_reports(workspace, [notebook], out=tmp_path, parameters={"random_state": "abc"})
+
+
 def test_a_manifest_says_what_went_in(page: Path, workspace: Path) -> None:
     from cxlib import open_store
 
