@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import ibis
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from cxlib.errors import CxError
+from cxlib.errors import CxError, CxWarning
 from cxlib.intervals import newcombe_interval, poisson_interval, wilson_interval
 from cxlib.journeys.log import Journeys, as_list, check_touchpoints, group_columns, named_groups
 from cxlib.tables import END, OPEN, START
@@ -68,6 +69,11 @@ def dropoff(
         For a ``by`` or ``mix`` column that does not exist or has too many values, or a
         ``last_position`` below 1.
 
+    Warns
+    -----
+    CxWarning
+        When no journey has ended, so that every rate is 0 and nothing is expected.
+
     Notes
     -----
     ``expected`` is indirectly standardised: each visit counts the rate at which journeys end at
@@ -112,6 +118,8 @@ def dropoff(
         )
         .to_pandas()
     )
+    if len(cells) and not cells["ended"].any():
+        _warn_that_none_ended(log)
     return _rates(_expect(cells, ["position", *within]), groups)
 
 
@@ -198,6 +206,18 @@ def abandonment(
     cells = _visits(events, groups, matched_steps, last_position)
     frame = _excess(_match(cells, groups).to_pandas(), groups)
     return frame[frame["touchpoint"].isin(names)].reset_index(drop=True) if names else frame
+
+
+def _warn_that_none_ended(log: Journeys) -> None:
+    if log.closes_after is None:
+        mend = "`journeys: {closes_after: 30 days}` in sources.yml says after what silence one has"
+    else:
+        mend = f"none was silent for longer than {log.closes_after} (`closes_after`) before the end"
+    warnings.warn(
+        f"no journey has ended, so that nothing can be said of where they do; {mend}",
+        CxWarning,
+        stacklevel=3,
+    )
 
 
 def _visits(events: ir.Table, groups: list[str], matched_steps: int, last: int) -> ir.Table:

@@ -77,6 +77,8 @@ def dropoff(
     rows = known.head(top)
     if rows.empty:
         return blank(heading, "No journeys in this selection.", theme=theme)
+    if not frame["ended"].any():
+        return blank(heading, "No journey in this selection has ended.", theme=theme)
     reading = _reading(rows)
     figure = go.Figure([_expected(rows), *_observed(rows)])
     figure.update_layout(
@@ -158,6 +160,8 @@ def abandonment(
     rows = known.head(top).reset_index(drop=True)
     if rows.empty:
         return blank(heading, "No visit here can be held against one elsewhere.", theme=theme)
+    if not frame["ended"].any():
+        return blank(heading, "No journey in this selection has ended.", theme=theme)
     figure = go.Figure([*_paths(rows), *_parts(rows)])
     figure.add_vline(x=0, line={"color": _SAME, "width": 1, "dash": "dot"})
     figure.update_layout(

@@ -179,7 +179,7 @@ def _prepared(notebook: NotebookNode, title: str) -> NotebookNode:
                 figures += 1
                 data = output["data"] = {"text/html": _figure(data[_FIGURE], figures)}
             if output.output_type == "stream" and output.name == "stderr":
-                notes = _NOTE.findall(output.text)
+                notes = dict.fromkeys(_NOTE.findall(output.text))  # once, if for two groups
                 output = _html_output("".join(f'<p class="note">{escape(n)}</p>' for n in notes))
                 data = output["data"]
             if "text/html" in data:

@@ -1,12 +1,14 @@
 """Drop-off, and what of it is the touchpoint's."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 
 from cxlib import abandonment, dropoff, journeys_from_frame, keep_events
-from cxlib.errors import CxError
+from cxlib.errors import CxError, CxWarning
 from cxlib.intervals import poisson_interval, wilson_interval
 from tests.journeys.logs import few_examples, log_of, paths_by_hand, random_rows, rows_of
 
@@ -60,6 +62,20 @@ def test_a_touchpoint_whose_journeys_all_go_on_has_no_rate(con):
     found = row(dropoff(log_of(con, {"a": "visit"}, closes_after=None)), "visit")
     assert found["n"] == 0
     assert found[["dropoff_rate", "lower", "upper", "lift", "lift_lower"]].isna().all()
+
+
+def test_a_log_in_which_no_journey_has_ended_says_so_and_how_to_mend_it(con):
+    said = r"no journey has ended.*`journeys: \{closes_after: 30 days\}` in sources\.yml says"
+    with pytest.warns(CxWarning, match=said):
+        dropoff(log_of(con, {"a": "visit ask"}, closes_after=None))
+    with pytest.warns(CxWarning, match=r"none was silent for longer than .* \(`closes_after`\)"):
+        dropoff(log_of(con, {"a": "visit@1400"}))
+
+
+def test_one_journey_that_has_ended_is_enough_to_say_nothing(con):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CxWarning)
+        dropoff(log_of(con, THREE))
 
 
 def test_the_most_endings_come_first_and_equal_ones_by_name(con):

@@ -25,6 +25,12 @@ def test_a_touchpoint_whose_journeys_are_all_open_is_left_out():
     assert "just opened" not in figure.layout.yaxis.ticktext
 
 
+def test_where_no_journey_has_ended_no_touchpoint_ends_most_of_them():
+    frame = dropoff_frame().assign(ended=0, dropoff_rate=0.0)
+    said = plot.dropoff(frame).layout.meta["description"]
+    assert said == "No journey in this selection has ended."
+
+
 def test_a_touchpoint_that_always_ends_a_journey_is_left_out_and_named():
     frame = dropoff_frame()
     frame.loc[0, ["ended", "dropoff_rate"]] = [100, 1.0]
