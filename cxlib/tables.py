@@ -216,6 +216,36 @@ def _pandera_schema(columns: dict[str, Column]) -> DataFrameSchema:
     )
 
 
+def currencies(events: ir.Table) -> list[str]:
+    """Currencies of the values of events, that of most values first.
+
+    Parameters
+    ----------
+    events
+        The events.
+
+    Returns
+    -------
+    list of str
+        At most 6; empty where no value has a currency. Equally frequent ones by alphabet.
+
+    Examples
+    --------
+    >>> import ibis
+    >>> columns = {"value": [5.0, 7.0, 2.0, None], "currency": ["USD", "EUR", "EUR", "GBP"]}
+    >>> currencies(ibis.memtable(columns))
+    ['EUR', 'USD']
+    """
+    import ibis
+
+    if "currency" not in events.columns:
+        return []
+    known = events.filter(events["value"].notnull(), events.currency.notnull())
+    counted = known.group_by("currency").aggregate(n=known.count())
+    most = counted.order_by(ibis.desc("n"), "currency").limit(6)
+    return [str(name) for name in most.to_pandas()["currency"]]
+
+
 def warn_of_currencies(events: ir.Table, column: str = "value", *, stacklevel: int = 3) -> None:
     """Warn where the values to be added up are in several currencies.
 
@@ -242,11 +272,9 @@ def warn_of_currencies(events: ir.Table, column: str = "value", *, stacklevel: i
     >>> str(caught[0].message)[:38]
     'the values are in EUR and USD: a sum o'
     """
-    if column != "value" or "currency" not in events.columns:
+    if column != "value":
         return
-    known = events.filter(events["value"].notnull(), events.currency.notnull())
-    found = known.select("currency").distinct().order_by("currency").limit(6).to_pandas()
-    names = found["currency"].tolist()
+    names = currencies(events)
     if len(names) > 1:
         said = f"{', '.join(names[:-1])} and {names[-1]}"
         warnings.warn(

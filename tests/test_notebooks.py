@@ -14,13 +14,24 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from cxlib import CxWarning
+from cxlib import CxWarning, build_store
 from cxlib.publish.parameters import GIVEN, ParameterError
 from cxlib.publish.report import render_reports
 from tests.journeys.examples import example_workspace
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
 JOURNEYS = ("02", "03", "04", "05", "06")
+SHOP = """
+name: Shop
+observed_until: 2024-03-01
+sources:
+  orders:
+    file: orders.csv
+    id: order
+    customer: {key: person}
+    events:
+      - {touchpoint: {column: what}, time: at, value: sum, currency: {column: money}}
+"""
 
 
 def _stem(path: Path) -> str:
@@ -147,21 +158,34 @@ def last_result(
     monkeypatch: pytest.MonkeyPatch,
     given: dict[str, Any] | None = None,
 ) -> Any:
-    """What the last cell of a notebook gives, run in this process: a kernel takes seconds."""
+    """What the last cell of a notebook gives."""
+    return run_cells(path, workspace, monkeypatch, given)[0]
+
+
+def run_cells(
+    path: Path,
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given: dict[str, Any] | None = None,
+    first: int | None = None,
+) -> tuple[Any, dict[str, Any]]:
+    """What the last of the first code cells gives, and their names, run in this process.
+
+    A kernel takes seconds.
+    """
     monkeypatch.chdir(path.parent)
     InteractiveShell.clear_instance()
     shell = InteractiveShell.instance()
     result = None
-    for cell in read(path).cells:
-        if cell.cell_type == "code":
-            with capture_output():
-                done = shell.run_cell(cell.source)
-            done.raise_error()
-            result = done.result
-            if "parameters" in cell.metadata.get("tags", ()):
-                shell.user_ns.update({"workspace": str(workspace), **(given or {})})
+    for cell in [cell for cell in read(path).cells if cell.cell_type == "code"][:first]:
+        with capture_output():
+            done = shell.run_cell(cell.source)
+        done.raise_error()
+        result = done.result
+        if "parameters" in cell.metadata.get("tags", ()):
+            shell.user_ns.update({"workspace": str(workspace), **(given or {})})
     InteractiveShell.clear_instance()
-    return result
+    return result, shell.user_ns
 
 
 @pytest.mark.shared
@@ -190,3 +214,58 @@ def test_parameters_make_the_notebooks_answer_for_another_company(
         html = report.path.read_text("utf-8")
         assert "RavenStack · data as of 31 December 2024" in html
         assert "log-rank p = " in html
+
+
+def build_shop(folder: Path, *money: str) -> Path:
+    """A workspace that does not say when a journey ends, with orders in some currencies."""
+    (folder / "exports").mkdir()
+    rows = [
+        f"o{who}-{day},c{who},{what},2024-01-{day:02d} 10:00,{total},{money[who % len(money)]}"
+        for who in range(12)
+        for day, what, total in ((1 + who, "looked", ""), (14 + who, "ordered", 5 + who))
+    ]
+    header = "order,person,what,at,sum,money"
+    (folder / "exports" / "orders.csv").write_text("\n".join([header, *rows]) + "\n")
+    (folder / "sources.yml").write_text(SHOP)
+    build_store(folder)
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore::cxlib.CxWarning")
+@pytest.mark.parametrize(
+    "path", [p for p in NOTEBOOKS if p.stem[:2] in ("00", *JOURNEYS)], ids=_stem
+)
+def test_where_no_journey_has_ended_a_finding_says_what_cannot_be_said(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finding = last_result(path, build_shop(tmp_path, "EUR"), monkeypatch).data
+    assert "n = " in finding
+    assert not re.search(r"\b(nan|None|inf)\b", finding)
+    if path.stem[:2] in ("02", "03"):
+        assert "cannot be said**" in finding
+        assert "no journey has ended" in finding
+
+
+@pytest.mark.parametrize(
+    ("money", "given", "currency", "orders"),
+    [
+        (["EUR"], None, "EUR", 12),
+        (["EUR", "EUR", "USD"], None, "EUR", 8),
+        (["EUR", "EUR", "USD"], "USD", "USD", 4),
+        ([""], None, "", 12),
+        ([""], "CHF", "CHF", 12),
+    ],
+)
+def test_what_customers_are_worth_is_said_in_the_currency_of_the_log(
+    money: list[str],
+    given: str | None,
+    currency: str,
+    orders: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = next(path for path in NOTEBOOKS if path.stem == "10_value")
+    options = {"purchases": "ordered", "currency": given}
+    _, names = run_cells(path, build_shop(tmp_path, *money), monkeypatch, options, first=2)
+    assert names["currency"] == currency
+    assert names["histories"].weight.sum() == orders

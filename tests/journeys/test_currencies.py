@@ -6,6 +6,7 @@ import pytest
 
 import cxlib as cx
 from cxlib.errors import CxWarning
+from cxlib.tables import currencies
 
 
 @pytest.fixture
@@ -40,3 +41,8 @@ def test_one_currency_is_no_reason_to_warn(log):
     with warnings.catch_warnings():
         warnings.simplefilter("error", CxWarning)
         assert cx.retention(euros)["value"].sum() == 25.0
+
+
+def test_currencies_are_those_of_values_and_the_most_frequent_first(log):
+    assert currencies(log.events) == ["EUR", "USD"]
+    assert currencies(log.events.drop("currency")) == []
