@@ -4,6 +4,7 @@ They run on the demo company in ``test_end_to_end``.
 """
 
 import ast
+import json
 import re
 import shutil
 from pathlib import Path
@@ -269,3 +270,23 @@ def test_what_customers_are_worth_is_said_in_the_currency_of_the_log(
     _, names = run_cells(path, build_shop(tmp_path, *money), monkeypatch, options, first=2)
     assert names["currency"] == currency
     assert names["histories"].weight.sum() == orders
+
+
+def test_the_retention_dashboard_asks_for_an_end_that_it_does_not_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = NOTEBOOKS[0].parent.parent / "dashboards" / "retention.ipynb"
+    _, names = run_cells(path, build_shop(tmp_path, "EUR"), monkeypatch)
+    page, curves, medians = names["page"], names["curves"], names["medians"]
+    for card in (curves, medians):
+        said = json.loads(card.state)
+        assert said["kind"] == "error"
+        assert said["message"].startswith("None of the usual ends is in these data: choose under")
+    page.controls["by"].value, page.controls["end"].value = "", "ordered"
+    shown = json.loads(curves.state)
+    assert shown["kind"] == "ready", shown["message"]
+    assert shown["figure"]["layout"]["title"]["text"] == "How long until customers reach “ordered”"
+    # Nobody is left out where there are no groups: rows of durations are none.
+    assert "12 customers" in shown["figure"]["layout"]["title"]["subtitle"]["text"]
+    assert shown["notes"] == []
+    assert json.loads(medians.state)["title"] == "Time after which half have reached it"

@@ -22,7 +22,7 @@ def survival(
     curves: pd.DataFrame,
     *,
     title: str | None = None,
-    event: str = "left",
+    event: str | None = None,
     colours: Mapping[str, str] | None = None,
     theme: str = "light",
 ) -> go.Figure:
@@ -37,7 +37,8 @@ def survival(
     title
         In place of the title that says what is shown.
     event
-        What ends a spell, as it stands after "have": "left", "renewed", "returned".
+        What ends a spell, such as a touchpoint: "cancelled_subscription". Without it the texts
+        speak of the end.
     colours
         Colour per group.
     theme
@@ -62,15 +63,15 @@ def survival(
     ...     "censored": [0, 0, 10], "survival": [1.0, 0.5, 0.25],
     ...     "lower": [1.0, 0.35, 0.12], "upper": [1.0, 0.63, 0.4]})
     >>> survival(curves).layout.meta["description"]
-    'Share of 40 customers who have not left, by days. Half had left by day 30.'
+    'Share of 40 customers who have not reached the end, by days. Half had by day 30.'
+    >>> survival(curves, event="placed_order").layout.title.text
+    'How long until customers reach “placed order”'
     """
     need_columns(curves, _COLUMNS, "survival")
     time, unit = _time(curves)
     by = _group(curves, time)
-    question = (
-        "How long customers stay" if event == "left" else f"How long until customers have {event}"
-    )
-    heading = title or question + (f", by {plain(by)}" if by else "")
+    end = f"“{plain(event)}”" if event else "the end"
+    heading = title or f"How long until customers reach {end}{f', by {plain(by)}' if by else ''}"
     if curves.empty:
         return blank(heading, "No customers in this selection.", theme=theme)
     groups = _split(curves, by, time)
@@ -86,9 +87,9 @@ def survival(
         _draw_line(figure, rows, time, unit, group, paint[group], GROUP_DASHES[turns[group]])
     _draw_medians(figure, shown, time, paint)
     _draw_at_risk(figure, shown, time, ticks, paint)
-    _lay_out(figure, shown, time, ticks, event)
+    _lay_out(figure, shown, time, ticks, end)
     customers = sum(_size(rows) for rows in shown.values())
-    reading = _reading(shown, time, unit, event)
+    reading = _reading(shown, time, unit)
     subtitle = f"{customers:,} customers; bands are 95% intervals; dots mark medians"
     if len(groups) > _MOST:
         subtitle += f"; the {_MOST} largest of {len(groups)} groups"
@@ -96,7 +97,8 @@ def survival(
         figure,
         title=heading,
         subtitle=subtitle,
-        description=f"Share of {customers:,} customers who have not {event}, by {unit}. {reading}",
+        description=f"Share of {customers:,} customers who have not reached {end}, by {unit}. "
+        f"{reading}",
         reading=reading,
         height=TOP + _CURVES + _TICKS + _ROW * (len(shown) + 1) + _BOTTOM,
         theme=theme,
@@ -191,7 +193,7 @@ def _draw_line(
             line={"color": colour, "width": width, "shape": "hv", "dash": line},
             name=shorten(plain(group), 30),
             customdata=part[["at_risk", "lower", "upper"]].to_numpy().tolist(),
-            hovertemplate=f"<b>{plain(group)}</b>, {unit} %{{x:,.4~g}}<br>%{{y:.1%}} remain "
+            hovertemplate=f"<b>{plain(group)}</b>, {unit} %{{x:,.4~g}}<br>%{{y:.1%}} have not "
             "(95% interval %{customdata[1]:.1%} to %{customdata[2]:.1%})<br>"
             "%{customdata[0]:,} customers at risk<extra></extra>",
         )  # fmt: skip
@@ -214,7 +216,7 @@ def _draw_medians(
             x=[median, median], y=[0.5, 0], mode="lines+markers",
             line={"color": paint[group], "width": 1, "dash": "dot"},
             marker={"size": [9, 0], "color": paint[group], "opacity": 1},
-            hovertemplate=f"<b>{plain(group)}</b>: half were gone by %{{x:,.4~g}}<extra></extra>",
+            hovertemplate=f"<b>{plain(group)}</b>: half had by %{{x:,.4~g}}<extra></extra>",
         )  # fmt: skip
 
 
@@ -263,17 +265,17 @@ def _lay_out(
     ticks: Sequence[float],
     event: str,
 ) -> None:
-    end = max(rows[time].max() for rows in groups.values()) or 1.0
+    last = max(rows[time].max() for rows in groups.values()) or 1.0
     table = _ROW * len(groups)
     whole = _CURVES + _TICKS + _ROW + table
     figure.update_layout(
         margin={"l": 16, "r": 24, "b": _BOTTOM},
         hovermode="closest",
         xaxis={"tickvals": list(ticks), "title": time.removeprefix("duration_"), "anchor": "y",
-               "range": [-0.02 * end, 1.02 * end], "showline": True, "tickformat": ",.4~g",
+               "range": [-0.02 * last, 1.02 * last], "showline": True, "tickformat": ",.4~g",
                "title_standoff": 4},
         yaxis={"domain": [1 - _CURVES / whole, 1], "range": [0, 1.02], "tickformat": ".0%",
-               "title": f"customers who have not {shorten(event, 24)} (%)"},
+               "title": f"have not reached {shorten(event, 26)} (%)"},
 showlegend=False,  # the rows of the number at risk are the key
     )  # fmt: skip
     figure.layout.yaxis2.domain = [0, table / whole]
@@ -283,7 +285,7 @@ showlegend=False,  # the rows of the number at risk are the key
     )  # fmt: skip
 
 
-def _reading(groups: Mapping[str, pd.DataFrame], time: str, unit: str, event: str) -> str:
+def _reading(groups: Mapping[str, pd.DataFrame], time: str, unit: str) -> str:
     """Medians in plain language."""
     single = unit.removesuffix("s")
     alone = list(groups) == ["all"]
@@ -296,6 +298,6 @@ def _reading(groups: Mapping[str, pd.DataFrame], time: str, unit: str, event: st
             left, end = rows["survival"].iloc[-1], rows[time].max()
             who = "" if alone else f" of {plain(group)}"
             rest.append(f"{left:.0%}{who} had not by {single} {end:,.4g}, the last seen")
-    readings = [f"Half had {event} by {', '.join(halves)}"] if halves else []
+    readings = [f"Half had by {', '.join(halves)}"] if halves else []
     readings += rest
     return "; ".join(readings) + "."

@@ -36,8 +36,8 @@ def test_medians_are_marked_where_half_remain():
 def test_the_description_reads_medians_in_plain_language():
     text = plot.survival(curve_frame()).layout.meta["description"]
     assert text == (
-        "Share of 70 customers who have not left, by days. "
-        "Half had left by day 30 (new); 80% of loyal had not by day 60, the last seen."
+        "Share of 70 customers who have not reached the end, by days. "
+        "Half had by day 30 (new); 80% of loyal had not by day 60, the last seen."
     )
 
 
@@ -52,9 +52,19 @@ def test_colours_depend_on_the_names_and_not_on_the_sizes():
 
 
 def test_the_title_and_the_axis_say_what_is_waited_for():
-    figure = plot.survival(curve_frame(), event="purchased")
-    assert figure.layout.title.text == "How long until customers have purchased, by segment"
-    assert figure.layout.yaxis.title.text == "customers who have not purchased (%)"
+    figure = plot.survival(curve_frame(), event="gave_feedback")
+    assert figure.layout.title.text == "How long until customers reach “gave feedback”, by segment"
+    assert figure.layout.yaxis.title.text == "have not reached “gave feedback” (%)"
+    assert "70 customers who have not reached “gave feedback”" in figure.layout.meta["description"]
+
+
+def test_without_a_name_of_the_event_nobody_is_said_to_leave():
+    figure = plot.survival(curve_frame())
+    assert figure.layout.title.text == "How long until customers reach the end, by segment"
+    texts = [figure.layout.meta["description"], figure.layout.yaxis.title.text]
+    texts += [str(trace.hovertemplate) for trace in figure.data]
+    for word in ("left", "gone", "stay", "remain"):
+        assert not any(word in text for text in texts)
 
 
 def test_bands_lie_below_all_lines():
@@ -71,7 +81,7 @@ def test_where_the_curve_is_zero_the_band_has_no_gap():
 def test_one_curve_needs_no_group():
     frame = curve_frame(all=[(0, 50, 1.0), (30, 50, 0.9)]).drop(columns="segment")
     figure = plot.survival(frame)
-    assert figure.layout.title.text == "How long customers stay"
+    assert figure.layout.title.text == "How long until customers reach the end"
 
 
 def test_more_groups_than_can_be_told_apart_are_cut_and_said():
