@@ -217,13 +217,17 @@ def test_parameters_make_the_notebooks_answer_for_another_company(
         assert "log-rank p = " in html
 
 
-def build_shop(folder: Path, *money: str) -> Path:
+def build_shop(folder: Path, *money: str, repeated: bool = False) -> Path:
     """A workspace that does not say when a journey ends, with orders in some currencies."""
+    visits = (0, 1) if repeated else (0,)
     (folder / "exports").mkdir()
     rows = [
         f"o{who}-{day},c{who},{what},2024-01-{day:02d} 10:00,{total},{money[who % len(money)]}"
         for who in range(12)
-        for day, what, total in ((1 + who, "looked", ""), (14 + who, "ordered", 5 + who))
+        for day, what, total in (
+            *((1 + who + later, "looked", "") for later in visits),
+            (14 + who, "ordered", 5 + who),
+        )
     ]
     header = "order,person,what,at,sum,money"
     (folder / "exports" / "orders.csv").write_text("\n".join([header, *rows]) + "\n")
@@ -290,3 +294,14 @@ def test_the_retention_dashboard_asks_for_an_end_that_it_does_not_know(
     assert "12 customers" in shown["figure"]["layout"]["title"]["subtitle"]["text"]
     assert shown["notes"] == []
     assert json.loads(medians.state)["title"] == "Time after which half have reached it"
+
+
+def test_the_journeys_dashboard_counts_repeats_as_the_reports_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = NOTEBOOKS[0].parent.parent / "dashboards" / "journeys.ipynb"
+    workspace = build_shop(tmp_path, "EUR", repeated=True)
+    _, names = run_cells(path, workspace, monkeypatch)
+    table = json.loads(names["paths"].state)["table"]
+    at = [column["name"] for column in table["columns"]].index("to_touchpoint")
+    assert any(row[at - 1] == row[at] == "looked" for row in table["rows"])

@@ -20,6 +20,7 @@ _WIDTH = 176  # pixels that a column needs
 _LETTERS, _MOST_LETTERS = 20, 42  # of a name on one line, and of one on a map of one stage
 _HEAD, _GAP, _LINE = 58, 10, 14  # pixels: header of a stage, between boxes, a line of text
 _NOTE = 16  # pixels of what stands under steps in any order
+_SURE = 10  # waits from which their median is shown
 _LEFT, _RIGHT = 0.04, 0.96  # a box within its column
 
 
@@ -42,7 +43,8 @@ def journey_map(
     -------
     plotly.graph_objects.Figure
         Optional steps have a dotted outline; steps in any order stand within one bracket. Under a
-        name are departments and channels, targets, and what happens.
+        name are departments and channels, targets, and what happens: a median wait with the number
+        of waits, from 10 on, and none at the first step, which most journeys wait for nothing.
 
     Raises
     ------
@@ -62,7 +64,7 @@ def journey_map(
     heading = title or ("The planned journey, and what happens" if real else "The planned journey")
     if frame.empty:
         return blank(heading, "The map has no steps.", theme=theme)
-    frame = frame.reset_index(drop=True)
+    frame = _waits(frame.reset_index(drop=True)) if real else frame.reset_index(drop=True)
     letters = _LETTERS if len(set(frame["stage"])) > 1 else _MOST_LETTERS
     names = [_name_lines(name, letters) for name in frame["touchpoint"]]
     lines = [_lines(row, real) for _, row in frame.iterrows()]
@@ -90,6 +92,12 @@ def journey_map(
         theme=theme,
         min_width=32 + _WIDTH * max(len(stages), 2) if len(stages) > 1 else 330,
     )
+
+
+def _waits(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame without waits that are few, or of a first step: one that was taken out of turn."""
+    sure = (frame["waits"] >= _SURE) & (frame["step"] > frame["step"].min())
+    return frame.assign(median_hours=frame["median_hours"].where(sure))
 
 
 def _place(frame: pd.DataFrame, height: int) -> pd.DataFrame:
@@ -212,8 +220,9 @@ def _lines(row: pd.Series, real: bool) -> list[str]:
     lines = [shorten(who, 25)] if who else []
     lines += [target] if target else []
     if real and pd.notna(row["share"]):
-        after = f", after {_span(row['median_hours'])}" if pd.notna(row["median_hours"]) else ""
-        lines.append(f"{row['share']:.0%}{after}")
+        lines.append(f"{row['share']:.0%}")
+        if pd.notna(row["median_hours"]):
+            lines[-1] += f", after {_span(row['median_hours'])} (n {row['waits']:,})"
     return lines
 
 

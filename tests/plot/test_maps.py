@@ -37,8 +37,8 @@ PLAN = JourneyMap(
 def actual():
     frame = PLAN.frame()
     return frame.assign(
-        journeys=[10, 8, 1, 5], n=10, share=[1.0, 0.8, 0.1, 0.5], lower=[0.7, 0.5, 0, 0.2],
-        upper=[1.0, 0.9, 0.4, 0.8], median_hours=[None, 2.0, 30.0, 100.0], waits=[0, 8, 1, 5],
+        journeys=[100, 80, 10, 50], n=100, share=[1.0, 0.8, 0.1, 0.5], lower=[0.7, 0.5, 0, 0.2],
+        upper=[1.0, 0.9, 0.4, 0.8], median_hours=[9.0, 2.0, 30.0, 100.0], waits=[40, 80, 9, 50],
         within_target=[None, None, None, 0.4], scored=[0, 0, 0, 4],
         sentiment=[None, None, None, 0.25], sentiment_lower=None, sentiment_upper=None,
     )  # fmt: skip
@@ -79,8 +79,17 @@ def test_boxes_are_filled_as_far_as_journeys_have_the_step():
     widths = [round((box.x1 - box.x0) / 0.92, 6) for box in fills]
     assert widths == [1, 0.8, 0.1, 0.5]
     written = texts(journey_map(actual()))
-    assert "50%, after 4.17 days" in written
+    assert "50%, after 4.17 days (n 50)" in written
+    assert "80%, after 2 hours (n 80)" in written
+
+
+def test_a_wait_is_told_from_10_on_and_never_of_the_first_step():
+    figure = journey_map(actual())
+    written = texts(figure)
     assert "100%" in written
+    assert "10%" in written
+    assert sum("after" in text for text in written) == 2
+    assert ["half come within" in text for text in figure.data[-1].text] == [0, 1, 0, 1]
 
 
 def test_pointing_at_a_box_tells_all_that_is_known_of_it():
@@ -89,8 +98,8 @@ def test_pointing_at_a_box_tells_all_that_is_known_of_it():
     assert hover.text[3] == (
         "<b>paid</b><br>department: sales<br>channel: web, app<br>"
         "target: within 2 days, mood +0.2<br>"
-        "5 of 10 journeys (50.0%, 95% interval 20.0% to 80.0%)<br>"
-        "half come within 4.17 days of the step before, n 5<br>40.0% in the target time<br>"
+        "50 of 100 journeys (50.0%, 95% interval 20.0% to 80.0%)<br>"
+        "half come within 4.17 days of the step before, n 50<br>40.0% in the target time<br>"
         "mean sentiment +0.25, n 4"
     )
     assert hover.y[0] == boxes(figure)[0].y0 + (boxes(figure)[0].y1 - boxes(figure)[0].y0) / 2
