@@ -1,5 +1,6 @@
 """The chart of one customer: what happened, where, and how it was felt."""
 
+from textwrap import wrap
 from typing import Any
 
 import pandas as pd
@@ -95,10 +96,10 @@ def timeline(
             traces.append(_dots(frame[part], across[part], place[part], lanes, has_score))
     figure = go.Figure([*traces, _labels(frame, across, place)])
     figure.update_layout(
-        xaxis={"range": _margins(across), "nticks": 5, "tickangle": 0} | _order_title(time),
+        xaxis={"range": _margins(across), "nticks": 4, "tickangle": 0} | _order_title(time),
         yaxis={
             "tickvals": list(range(len(names))),
-            "ticktext": [shorten(name, 16) for name in names],
+            "ticktext": [_two_lines(name) for name in names],
             "range": [len(names) - 0.5, -0.75],
         },
         showlegend=False,
@@ -114,6 +115,12 @@ def timeline(
         height=160 + 46 * max(len(names), 2) + (40 if scored.any() else 0),
         theme=theme,
     )
+
+
+def _two_lines(name: str, letters: int = 16) -> str:
+    """Name of a lane, which has room for two lines: half of a name may be that of another."""
+    lines = wrap(name, letters) or [""]
+    return "<br>".join([lines[0], shorten(" ".join(lines[1:]), letters)] if lines[1:] else lines)
 
 
 def _known(values: pd.Series) -> bool:
@@ -204,7 +211,7 @@ def _labels(frame: pd.DataFrame, across: pd.Series, place: pd.Series) -> go.Scat
     """Names of as many events as fit above their dots on a narrow screen."""
     low, high = _margins(across)
     pixels = (across - low) / (high - low) * _NARROW
-    text = frame["touchpoint"].map(lambda name: shorten(plain(name), 18))
+    text = frame["touchpoint"].map(lambda name: shorten(plain(name), 26))
     taken: dict[int, list[tuple[float, float]]] = {}
     kept, sides = [], []
     for index in _worth(frame):

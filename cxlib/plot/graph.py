@@ -320,10 +320,16 @@ def _add_slider(figure: go.Figure, levels: list[tuple[int, str]], curves: int, s
     if len(levels) < 2:
         return
     steps = [
-        {"method": "restyle", "label": text,
-         "args": [{"visible": [at < stop for at in range(curves)] + [True] * rest}]}
+        {"method": "update", "label": str(stop),
+         "args": [{"visible": [at < stop for at in range(curves)] + [True] * rest},
+                  {"annotations[0].text": text}]}
         for stop, text in levels
     ]  # fmt: skip
+    # The slider's own text would be that of its stops, which have room for a number.
+    figure.add_annotation(
+        text=levels[active][1], showarrow=False, font={"size": 12},
+        x=0, xref="paper", xanchor="left", xshift=8, y=0, yref="paper", yanchor="top", yshift=-26,
+    )  # fmt: skip
     figure.update_layout(
         sliders=[
             {
@@ -335,10 +341,9 @@ def _add_slider(figure: go.Figure, levels: list[tuple[int, str]], curves: int, s
                 "yanchor": "top",
                 "len": 1,
                 "lenmode": "fraction",
-                "pad": {"t": 34, "b": 8, "l": 6, "r": 6},
-                "currentvalue": {"xanchor": "left", "offset": 8, "font": {"size": 12}},
-                # The stops' own labels would overlap: the current one says it all.
-                "font": {"size": 1, "color": "rgba(0,0,0,0)"},
+                "pad": {"t": 54, "b": 8, "l": 6, "r": 6},
+                "currentvalue": {"visible": False},
+                "font": {"size": 11},
                 "ticklen": 4,
                 "bgcolor": "rgba(128,140,158,0.25)",
                 "activebgcolor": "#0072b2",

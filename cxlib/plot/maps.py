@@ -43,8 +43,8 @@ def journey_map(
     -------
     plotly.graph_objects.Figure
         Optional steps have a dotted outline; steps in any order stand within one bracket. Under a
-        name are departments and channels, targets, and what happens: a median wait with the number
-        of waits, from 10 on, and none at the first step, which most journeys wait for nothing.
+        name are departments and channels, targets, and what happens: a median wait from 10 waits
+        on (pointing at the box tells n), and none at the first step, which has none before it.
 
     Raises
     ------
@@ -222,7 +222,7 @@ def _lines(row: pd.Series, real: bool) -> list[str]:
     if real and pd.notna(row["share"]):
         lines.append(f"{row['share']:.0%}")
         if pd.notna(row["median_hours"]):
-            lines[-1] += f", after {_span(row['median_hours'])} (n {row['waits']:,})"
+            lines[-1] += f", after {_span(row['median_hours'])}"
     return lines
 
 

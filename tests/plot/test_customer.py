@@ -43,6 +43,15 @@ def test_lanes_are_the_touchpoints_where_nothing_else_is_known():
     assert list(plot.timeline(frame, lanes="channel").layout.yaxis.ticktext) == ["not known"]
 
 
+def test_a_long_name_of_a_lane_takes_two_lines_and_its_event_is_named_whole():
+    frame = timeline_frame().assign(channel=None, touchpoint="got_ticket_closed_by_the_desk")
+    figure = plot.timeline(frame.assign(touchpoint=["got_ticket_closed"] * len(frame)))
+    assert list(figure.layout.yaxis.ticktext) == ["got ticket<br>closed"]
+    assert "got ticket closed" in figure.data[-1].text
+    (cut,) = plot.timeline(frame).layout.yaxis.ticktext
+    assert cut == "got ticket<br>closed by the d…"
+
+
 def test_scored_events_are_coloured_and_the_others_hollow():
     hollow, scored = dots(plot.timeline(timeline_frame()))
     assert hollow.marker.symbol == "circle-open"

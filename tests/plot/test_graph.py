@@ -86,17 +86,20 @@ def test_the_slider_says_how_many_moves_it_draws_and_hides():
     figure = plot.transition_graph(frame, shown=18, keep=20)
     slider = figure.layout.sliders[0]
     active = slider.steps[slider.active]
+    assert active.label == "18"
     assert sum(trace.visible is not False for trace in curves(figure)) == 18
     top = frame["count"].nlargest(18).sum()
     share = top / frame["count"].sum()
     hidden = frame["count"].sum() - top
-    assert active.label == (
+    said = figure.layout.annotations[0].text
+    assert said == active.args[1]["annotations[0].text"]
+    assert said == (
         f"18 of {len(frame)} pairs drawn, {share:.0%} of all moves; {hidden:,} others hidden"
     )
     for step in slider.steps:
         visible = step.args[0]["visible"]
         assert len(visible) == len(figure.data)
-        assert sum(visible) - 2 == int(step.label.split()[0])
+        assert sum(visible) - 2 == int(step.label)
 
 
 def test_only_the_most_frequent_touchpoints_are_shown_and_the_subtitle_says_so():
