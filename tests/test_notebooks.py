@@ -15,7 +15,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from cxlib import CxWarning, build_store
+from cxlib import CxError, CxWarning, build_store
 from cxlib.publish.parameters import GIVEN, ParameterError
 from cxlib.publish.report import render_reports
 from tests.journeys.examples import example_workspace
@@ -305,3 +305,16 @@ def test_the_journeys_dashboard_counts_repeats_as_the_reports_do(
     table = json.loads(names["paths"].state)["table"]
     at = [column["name"] for column in table["columns"]].index("to_touchpoint")
     assert any(row[at - 1] == row[at] == "looked" for row in table["rows"])
+
+
+@pytest.mark.parametrize("stem", ["00_tour", "01_single_view"])
+@pytest.mark.parametrize(
+    ("day", "said"),
+    [("1990-01-01", "before 1990-01-01; set a later day"), ("soon", "'soon' is not")],
+)
+def test_a_day_on_which_nothing_was_known_is_said_in_a_sentence(
+    day: str, said: str, stem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = next(path for path in NOTEBOOKS if path.stem == stem)
+    with pytest.raises(CxError, match=said):
+        last_result(path, build_shop(tmp_path, "EUR"), monkeypatch, {"as_of": day})

@@ -180,6 +180,19 @@ def test_a_given_name_that_the_data_lack_stops_the_report(
     assert not list(tmp_path.iterdir())
 
 
+def test_what_one_notebook_refuses_and_another_takes_leaves_the_first_out(
+    choosing: Path,
+    notebook: Path,
+    workspace: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(report, "find_notebooks", lambda names: [choosing, notebook])
+    with pytest.warns(CxWarning, match=r"left out: chosen\.ipynb: parameter greeting: there is no"):
+        (done,) = render_reports(workspace, out=tmp_path, parameters={"greeting": "hi"})
+    assert done.path.name == "shop.html"
+
+
 def test_a_parameter_of_another_type_is_refused_before_the_notebook_runs(
     notebook: Path, workspace: Path, tmp_path: Path
 ) -> None:
