@@ -122,7 +122,7 @@ def _template(name: str) -> jinja2.Template:
 
 def _shown(value: Any) -> Any:
     """A parameter as the footer has it."""
-    return "none" if value is None or value == [] else value
+    return "none" if value in (None, [], {}) else value
 
 
 def _moment(text: str) -> str:
