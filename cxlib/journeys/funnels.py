@@ -216,7 +216,7 @@ def _warn_that_none_ended(log: Journeys) -> None:
     warnings.warn(
         f"no journey has ended, so that nothing can be said of where they do; {mend}",
         CxWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
 
 
