@@ -36,13 +36,19 @@ __all__ = [
 _PACKAGES = (
     "duckdb",
     "ibis-framework",
+    "jinja2",
     "lifelines",
+    "mistune",
     "nbclient",
     "nbconvert",
     "numpy",
     "pandas",
     "plotly",
+    "pyarrow",
+    "pygments",
+    "scikit-learn",
     "scipy",
+    "sqlglot",
 )
 _KERNEL_ENVIRONMENT = {
     "PLOTLY_RENDERER": "plotly_mimetype",  # figures as data: the others call a CDN
