@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from cxlib.engine.connect import connect
-from cxlib.engine.files.plain import plain_suffix
+from cxlib.engine.files.options import FileOptions
+from cxlib.engine.files.plain import find_encoding, plain_suffix
 from cxlib.engine.files.reading import JSON, read_file
 from cxlib.engine.files.sheets import WORKBOOKS
 from cxlib.errors import CxError
@@ -22,7 +23,8 @@ from cxlib.ingest.sampling import sample_file
 
 __all__ = ["Guess", "guess_sources"]
 
-_KINDS = (".csv", ".tsv", ".txt", ".parquet", *JSON, *WORKBOOKS)
+_TEXTS = (".csv", ".tsv", ".txt", *JSON)
+_KINDS = (*_TEXTS, ".parquet", *WORKBOOKS)
 _ROWS = 500
 _HEAD = """\
 # Written by cxlib init from the first rows of each export: what it says is a guess. Lines with
@@ -74,22 +76,23 @@ def guess_sources(exports: Path) -> Guess:
     CxError
         When the folder holds no file that can be read.
     """
-    frames, notes = _frames(exports)
+    frames, encodings, notes = _frames(exports)
     if not frames:
         raise CxError(
             f"there is no export in {exports.as_posix()!r} that can be read; {_said(notes)}"
         )
     uses, rest = recognise(frames)
-    looks = refer([look_at(file, frame) for file, frame in rest.items()])
+    looks = refer([look_at(file, frame, encodings.get(file)) for file, frame in rest.items()])
     blocks = {use.name: use.text for use in uses} | {look.name: propose(look) for look in looks}
     notes += [use.note for use in uses] + [look.note for look in looks]
     name = exports.parent.name if exports.name == "exports" else exports.name
     return _tried(exports, _HEAD.format(name=_quoted(name)), blocks, looks, notes)
 
 
-def _frames(exports: Path) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """First rows of every file, by its place in the folder, and what cannot be read."""
+def _frames(exports: Path) -> tuple[dict[str, pd.DataFrame], dict[str, str], list[str]]:
+    """First rows of every file by its place in the folder, encodings, and what cannot be read."""
     frames: dict[str, pd.DataFrame] = {}
+    encodings: dict[str, str] = {}
     notes: list[str] = []
     con = connect()
     with tempfile.TemporaryDirectory() as folder:
@@ -99,13 +102,17 @@ def _frames(exports: Path) -> tuple[dict[str, pd.DataFrame], list[str]]:
             file = path.relative_to(exports).as_posix()
             sample = Path(folder, str(number), path.name)
             try:
+                encoding = find_encoding(path) if plain_suffix(path) in _TEXTS else None
+                if encoding is not None:
+                    encodings[file] = encoding
                 sample_file(path, sample, _ROWS)
-                rows = read_file(con, sample, f"guess_{number}").table.limit(_ROWS)
+                options = FileOptions(encoding=encoding)
+                rows = read_file(con, sample, f"guess_{number}", options).table.limit(_ROWS)
                 frames[file] = rows.drop("cx_row").to_pandas().astype("object")
             except (CxError, OSError) as error:
                 notes.append(f"{file}: cannot be read, {' '.join(str(error).split())}")
     con.disconnect()
-    return frames, notes
+    return frames, encodings, notes
 
 
 def _tried(

@@ -3,33 +3,50 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import PurePosixPath
 
 import pandas as pd
 
-__all__ = ["Look", "is_ambiguous", "look_at"]
+from cxlib.engine.files.reading import JSON
+from cxlib.ingest.notations import (
+    MOSTLY,
+    are_numbers,
+    decimal_sign,
+    filled,
+    is_ambiguous,
+    share,
+    time_format,
+)
+
+__all__ = ["Look", "look_at", "plain_name"]
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-_ISO = re.compile(
-    r"\d{4}-\d{2}-\d{2}(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?(?:Z|UTC|[+-]\d{2}:?\d{2}))?)?"
-)
-_FORMATS = [
-    f"{day}{time}"
-    for day in ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y%m%d")
-    for time in ("", " %H:%M", " %H:%M:%S")
-]
 _PERSONAL = re.compile(
     r"e_?mail|(first|last|full|middle|sur|given|family|contact|user|customer)_?name$|^name$|"
-    r"phone|mobile|address|street|birth|^dob$|passport|iban|^ip|_ip$|ssn|tax_id|postal|zip"
+    r"phone|mobile|address|street|birth|^dob$|passport|iban|^ip|_ip$|ssn|tax_id|postal|zip|"
+    r"vorname|nachname|telefon|handy|strasse|anschrift|geburt|^plz$"
 )
 _CUSTOMER = re.compile(
     r"^(customer|client|account|user|member|person|contact|subscriber|buyer)(_?(id|no|number|key))?$"
+    r"|^kunden?(_?(id|nr|nummer))?$"
 )
-_MONEY = re.compile(r"amount|total|price|revenue|value|mrr|payment|paid_sum|sum|cost")
-_TEXT = re.compile(r"comment|message|feedback|description|verbatim|review|^text$|^body$|note")
-_NOT_EVENTS = re.compile(r"birth|^dob$|updated|modified|synced|expire|expir|due|valid")
+_KEY = re.compile(r"(id|_nr|_no|number|nummer|[a-z]nr)$")
+_MONEY = re.compile(
+    r"amount|total|price|revenue|value|mrr|payment|paid_sum|sum|cost|"
+    r"betrag|preis|umsatz|gesamt|montant|prix|importo|importe|prezzo|precio"
+)
+_TEXT = re.compile(
+    r"comment|message|feedback|description|verbatim|review|^text$|^body$|note|kommentar|nachricht"
+)
+_NOT_EVENTS = re.compile(
+    r"birth|^dob$|updated|modified|synced|expire|expir|due|valid|"
+    r"geburt|geaendert|faellig|gueltig|ablauf"
+)
+_GERMAN = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"}
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +75,8 @@ class Look:
     text: str | None = None
     attributes: tuple[str, ...] = ()
     personal: tuple[str, ...] = ()
+    encoding: str | None = None
+    decimal: str | None = None
 
     @property
     def note(self) -> str:
@@ -68,7 +87,7 @@ class Look:
         return f"{self.file}: {', '.join(parts)}"
 
 
-def look_at(file: str, frame: pd.DataFrame) -> Look:
+def look_at(file: str, frame: pd.DataFrame, encoding: str | None = None) -> Look:
     """What an export seems to hold.
 
     Parameters
@@ -77,22 +96,25 @@ def look_at(file: str, frame: pd.DataFrame) -> Look:
         Its place in the exports folder.
     frame
         Its first rows, as text.
+    encoding
+        That of its text, where it is not UTF-8.
     """
     columns = [str(column) for column in frame.columns]
-    filled = {name: _filled(frame[name]) for name in columns}
-    times = _times(frame, columns, filled)
-    events = {name: form for name, form in times.items() if not _NOT_EVENTS.search(name.lower())}
-    emails = [name for name in columns if _share(filled[name], _EMAIL) > 0.8]
-    personal = [n for n in columns if n in emails or _PERSONAL.search(n.lower())]
-    personal = [n for n in personal if n not in times or "birth" in n.lower() or n.lower() == "dob"]
+    told = {name: filled(frame[name]) for name in columns}
+    times = _times(told)
+    events = {n: form for n, form in times.items() if not _NOT_EVENTS.search(plain_name(n))}
+    emails = [name for name in columns if share(told[name], _EMAIL) > 0.8]
+    personal = [n for n in columns if n in emails or _PERSONAL.search(plain_name(n))]
+    personal = [n for n in personal if n not in times or _is_birth_date(n)]
     name = _source_name(file)
     key = _id(name, columns, frame, set(times) | set(emails))
-    customer = next((n for n in columns if _CUSTOMER.match(n.lower()) and n != key), None)
+    customer = next((n for n in columns if _CUSTOMER.match(plain_name(n)) and n != key), None)
     free = [n for n in columns if n not in times and n not in (key, customer) and n not in personal]
-    measure = [n for n in free if _numbers(filled[n])]
-    text = next((n for n in free if _TEXT.search(n.lower()) and n not in measure), None)
-    kind = next((n for n in free if _is_kind(n, filled[n])), None)
-    few = [n for n in free if n not in measure and n not in (text, kind) and _is_few(filled[n])]
+    decimal = decimal_sign(told[n] for n in free) if _may_declare_decimal(file) else None
+    measure = [n for n in free if are_numbers(told[n], decimal)]
+    text = next((n for n in free if _TEXT.search(plain_name(n)) and n not in measure), None)
+    kind = next((n for n in free if _is_kind(n, told[n])), None)
+    few = [n for n in free if n not in measure and n not in (text, kind) and _is_few(told[n])]
     return Look(
         file=file,
         name=name,
@@ -102,76 +124,51 @@ def look_at(file: str, frame: pd.DataFrame) -> Look:
         customer=customer,
         times=events,
         kind=kind,
-        value=next((n for n in measure if _MONEY.search(n.lower())), None),
-        currency=next((n for n in free if _share(filled[n], re.compile("[A-Za-z]{3}")) == 1), None)
+        value=next((n for n in measure if _MONEY.search(plain_name(n))), None),
+        currency=next((n for n in free if share(told[n], re.compile("[A-Za-z]{3}")) == 1), None)
         if any("curr" in n.lower() for n in free)
         else None,
-        score=_score(measure, filled),
+        score=_score(measure, told, decimal),
         text=text,
         attributes=tuple(few[:8]),
         personal=tuple(personal),
+        encoding=encoding,
+        decimal=decimal,
     )
 
 
-def _times(
-    frame: pd.DataFrame, columns: list[str], filled: dict[str, pd.Series]
-) -> dict[str, str | None]:
-    """Columns that hold times, with the pattern of those that are not ISO 8601."""
-    found = {name: _time_format(filled[name]) for name in columns}
-    times = {name: form for name, form in found.items() if form != ""}
-    # What one column tells of days and months holds for the others.
-    sure = [f for n, f in times.items() if f and not is_ambiguous(frame[n], f)]
-    month_first = any(form.startswith("%m/%d") for form in sure)
-    for name, form in times.items():
-        if month_first and form and form.startswith("%d/%m") and is_ambiguous(frame[name], form):
-            times[name] = form.replace("%d/%m", "%m/%d")
-    return times
-
-
-def is_ambiguous(values: pd.Series, pattern: str) -> bool:
-    """Whether the times may as well have the month before the day, or after it.
+def plain_name(name: str) -> str:
+    """Name in small letters of ASCII: umlauts as two letters, other letters without accents.
 
     Examples
     --------
-    >>> is_ambiguous(pd.Series(["03/02/2024"]), "%d/%m/%Y")
-    True
-    >>> is_ambiguous(pd.Series(["03/02/2024", "13/02/2024"]), "%d/%m/%Y")
-    False
+    >>> plain_name("Geöffnet"), plain_name("Créé le")
+    ('geoeffnet', 'cree le')
     """
-    other = pattern.translate(str.maketrans("dm", "md"))
-    return other != pattern and all(_reads(text, other) for text in _filled(values))
+    spelled = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", name).translate(_GERMAN))
+    return "".join(sign for sign in spelled if not unicodedata.combining(sign)).lower()
 
 
-def _filled(values: pd.Series) -> pd.Series:
-    text = values.dropna().astype("str").str.strip()
-    return text[text != ""]
+def _may_declare_decimal(file: str) -> bool:
+    """Whether numbers of such a file may have another sign than a point."""
+    return not any(f"{kind}." in f"{file.lower()}." for kind in (".parquet", *JSON))
 
 
-def _share(values: pd.Series, pattern: re.Pattern[str]) -> float:
-    return (
-        float(values.map(lambda text: bool(pattern.fullmatch(text))).mean()) if len(values) else 0.0
-    )
+def _is_birth_date(name: str) -> bool:
+    return bool(re.search("birth|geburt|^dob$", plain_name(name)))
 
 
-def _time_format(values: pd.Series) -> str | None:
-    """None for ISO 8601, a pattern, or nothing where the column holds no times."""
-    if _share(values, _ISO) > 0.9:
-        return None
-    for pattern in _FORMATS:
-        if len(values) and all(_reads(text, pattern) for text in values.head(100)):
-            return pattern
-    return ""
-
-
-def _reads(text: str, pattern: str) -> bool:
-    try:
-        return 1900 <= datetime.strptime(text, pattern).year < 2100
-    except ValueError:
-        return False
-
-
-def _numbers(values: pd.Series) -> bool:
-    return bool(len(values)) and bool(pd.to_numeric(values, errors="coerce").notna().all())
+def _times(told: dict[str, pd.Series]) -> dict[str, str | None]:
+    """Columns that hold times, with the format of those that are not ISO 8601."""
+    found = {name: time_format(values) for name, values in told.items()}
+    times = {name: form for name, form in found.items() if form != ""}
+    # What one column tells of days and months holds for the others.
+    sure = [form for name, form in times.items() if form and not is_ambiguous(told[name], form)]
+    month_first = any(form.startswith("%m/%d") for form in sure)
+    for name, form in times.items():
+        if month_first and form and form.startswith("%d/%m") and is_ambiguous(told[name], form):
+            times[name] = form.replace("%d/%m", "%m/%d")
+    return times
 
 
 def _is_few(values: pd.Series) -> bool:
@@ -185,33 +182,39 @@ def _is_kind(name: str, values: pd.Series) -> bool:
 
 def _id(name: str, columns: list[str], frame: pd.DataFrame, no: set[str]) -> str | None:
     one = _singular(name)
-    wanted = [f"{one}_id", "id", f"{one}id", f"{name}_id", f"{one}_no", f"{one}_number", "uuid"]
-    ending = [n for n in columns[:1] if n.lower().endswith("id")]
     known = {column.lower(): column for column in columns}
+    wanted = [f"{one}_id", "id", f"{one}id", f"{name}_id", f"{one}_no", f"{one}_number", "uuid"]
+    if one in known and share(filled(frame[known[one]]), re.compile(r".*\d.*")) == 1:
+        wanted.append(one)  # tickets by number, and not plans by name
+    ending = [n for n in columns[:1] if _KEY.search(plain_name(n))]
     for candidate in [*(known[n] for n in wanted if n in known), *ending]:
-        values = _filled(frame[candidate])
+        values = filled(frame[candidate])
         if candidate not in no and len(values) == len(frame) and values.is_unique and len(values):
             return candidate
     return None
 
 
-def _score(measure: list[str], filled: dict[str, pd.Series]) -> tuple[str, str] | None:
+def _score(
+    measure: list[str], told: dict[str, pd.Series], decimal: str | None
+) -> tuple[str, str] | None:
     for name in measure:
-        values = pd.to_numeric(filled[name])
+        text = told[name].str.replace(",", ".") if decimal == "," else told[name]
+        values = pd.to_numeric(text, errors="coerce").dropna()
         for word, scale, low, high in (
             ("nps", "nps", 0, 10),
             ("csat", "csat", 1, 5),
             ("ces", "ces", 1, 7),
         ):
-            if word in name.lower() and values.between(low, high).all():
+            if word in name.lower() and values.between(low, high).mean() > MOSTLY:
                 return name, scale
-        if re.search("rating|satisfaction|stars", name.lower()) and values.between(1, 5).all():
+        rated = re.search("rating|satisfaction|stars|zufriedenheit|bewertung", plain_name(name))
+        if rated and values.between(1, 5).mean() > MOSTLY:
             return name, "csat"
     return None
 
 
 def _source_name(file: str) -> str:
-    stem = PurePosixPath(file).name.split(".")[0].lower()
+    stem = plain_name(PurePosixPath(file).name.split(".")[0])
     name = re.sub(r"[^a-z0-9]+", "_", stem).strip("_") or "export"
     return name if name[0].isalpha() else f"export_{name}"
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from cxlib.ingest.looks import Look, is_ambiguous
+import pandas as pd
+
+from cxlib.ingest.looks import Look, plain_name
+from cxlib.ingest.notations import are_numbers, filled, is_ambiguous, is_time, time_format
 
 __all__ = ["ask_of", "propose", "refer"]
 
-_MOMENT = re.compile(r"_?(at|on|date|time|datetime|timestamp|dt)$")
-_VAGUE = ("", "created", "create", "event", "timestamp", "date", "time", "occurred", "recorded")
+_MOMENT = re.compile(r"_?(at|on|date|time|datetime|timestamp|dt|datum|zeit|zeitpunkt)$")
+_VAGUE = (
+    *("", "created", "create", "event", "timestamp", "date", "time", "occurred", "recorded"),
+    *("angelegt", "erstellt"),
+)
+_SIGNED_UP = ("signup", "registered", "registriert", "angemeldet")
 
 
 def refer(looks: list[Look]) -> list[Look]:
@@ -81,19 +88,65 @@ def propose(look: Look) -> str:
     <BLANKLINE>
     """
     lines = [f"  {look.name}:", f'    file: "{look.file}"']
+    if look.encoding is not None:
+        lines.append(f"    encoding: {look.encoding}    # to decide: are letters such as é right?")
+    if look.decimal is not None:
+        lines.append(f'    decimal: "{look.decimal}"')
     if look.id is not None:
         lines.append(f"    id: {_word(look.id)}")
     lines.append(f"    customer: {_customer(look)}")
-    is_register = look.id is not None and look.of is None and (look.email or not look.customer)
-    if is_register and look.attributes:
-        told = ", ".join(_word(name) for name in look.attributes)
+    facts = _facts(look)
+    if facts:
+        told = ", ".join(_word(name) for name in facts)
         lines.append(f"    attributes: [{told}]   # facts about the customer")
     rules = [rule for name in look.times for rule in _event(look, name)]
     if rules:
         lines += ["    events:", *rules]
     else:
         lines.append("    # to decide: no column holds the times of events")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *_left_over(look), ""])
+
+
+def _facts(look: Look) -> tuple[str, ...]:
+    """Columns that are facts about the customer: those of a record that is the customer's own."""
+    is_register = look.id is not None and look.of is None and (look.email or not look.customer)
+    return look.attributes if is_register else ()
+
+
+def _left_over(look: Look) -> list[str]:
+    """Comments on the columns that the proposal does not read."""
+    scored = look.score[0] if look.score else None
+    read = {look.id, look.email, look.customer, look.kind, look.value, look.currency, look.text}
+    read |= {scored, *look.times, *_facts(look)}
+    columns = [str(name) for name in look.frame.columns]
+    rest = [name for name in columns if name not in read]
+    if not rest:
+        return []
+    lines = [f"    # not read: {', '.join(map(_word, rest))}"]
+    for name in rest:
+        values = filled(look.frame[name])
+        form = time_format(values, at_least=0.3) if len(values) else ""
+        if form == "" or not (wrong := _misfit(values, form)):
+            continue
+        lines.append(f"    # {_word(name)} has times by {_named(form)}, but {wrong}")
+    return lines
+
+
+def _misfit(values: pd.Series, form: str | None) -> str:
+    """What of a column is no time in its format, in words; empty where all of it is."""
+    wrong = [text for text in values if not is_time(text, form)]
+    return _counted(wrong, len(values), "no such time")
+
+
+def _counted(wrong: list[str], n: int, what: str) -> str:
+    if not wrong:
+        return ""
+    verb = "is" if len(wrong) == 1 else "are"
+    return f"{len(wrong):,} of {n:,} {verb} {what}, such as {wrong[0][:40]!r}"
+
+
+def _named(form: str | None) -> str:
+    return "ISO 8601" if form is None else f'"{form}"'
 
 
 def _customer(look: Look) -> str:
@@ -118,6 +171,9 @@ def _event(look: Look, column: str) -> list[str]:
         is_ambiguous(look.frame[name], other) for name, other in look.times.items() if other
     ):
         lines[-1] += "    # to decide: day or month first"
+    wrong = _misfit(filled(look.frame[column]), form)
+    if wrong:
+        lines[-1] += f"    # {wrong}"
     if empty:
         lines.append("        optional: true")
     if column == next(iter(look.times)):
@@ -128,7 +184,11 @@ def _event(look: Look, column: str) -> list[str]:
 def _measures(look: Look) -> list[str]:
     lines = []
     if look.value is not None:
-        lines.append(f"        value: {_word(look.value)}    # to decide: is it money?")
+        values = filled(look.frame[look.value])
+        wrong = [text for text in values if not are_numbers(pd.Series([text]), look.decimal)]
+        said = _counted(wrong, len(values), "no number")
+        ask = f"to decide: is it money?{' ' + said if said else ''}"
+        lines.append(f"        value: {_word(look.value)}    # {ask}")
         if look.currency is not None:
             lines.append(f"        currency: {{column: {_word(look.currency)}}}")
     if look.score is not None:
@@ -144,11 +204,13 @@ def _measures(look: Look) -> list[str]:
 def _touchpoint(look: Look, column: str) -> str:
     thing = look.name.rsplit("_", 1)[-1]
     thing = thing[:-3] + "y" if thing.endswith("ies") else thing.removesuffix("s") or thing
-    verb = _MOMENT.sub("", column.lower())
-    if look.email is not None and look.id is not None and verb in (*_VAGUE, "signup", "registered"):
+    verb = re.sub(r"[^a-z0-9]+", "_", plain_name(column)).strip("_")
+    verb = _MOMENT.sub("", verb).strip("_")
+    if look.email is not None and look.id is not None and verb in (*_VAGUE, *_SIGNED_UP):
         return "signed_up"
-    name = f"had_{thing}" if verb in _VAGUE else verb if thing in verb else f"{verb}_{thing}"
-    return re.sub(r"[^a-z0-9]+", "_", name).strip("_")
+    if verb in _VAGUE or verb == thing:
+        return "placed_order" if thing == "order" else f"had_{thing}"
+    return verb if thing in verb else f"{verb}_{thing}"
 
 
 def _word(name: str) -> str:

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 from cxlib.engine.connect import local_to_utc, parse_with_format
 from cxlib.ingest.fields import EventRule, FieldColumn, TimeColumn
 
-__all__ = ["applies", "as_number", "described", "meets", "parse_time"]
+__all__ = ["NUMBERS", "applies", "as_number", "described", "meets", "parse_time"]
 
 _ISO = (
     r"^(?:(\d{4}-\d{2}-\d{2})"
@@ -74,9 +74,10 @@ def applies(rows: ir.Table, event: EventRule) -> ir.BooleanValue:
     return met
 
 
-_NUMBERS = {
-    ",": r"^[+-]?(?:\d{1,3}(?:[.'’ \x{a0}\x{202f}]\d{3})+|\d+)?(?:,\d+)?$",
-    ".": r"^[+-]?(?:\d{1,3}(?:[,'’ \x{a0}\x{202f}]\d{3})+|\d+)?(?:\.\d+)?$",
+_APART = "'’ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
+NUMBERS = {
+    ",": rf"^[+-]?(?:\d{{1,3}}(?:[.{_APART}]\d{{3}})+|\d+)?(?:,\d+)?$",
+    ".": rf"^[+-]?(?:\d{{1,3}}(?:[,{_APART}]\d{{3}})+|\d+)?(?:\.\d+)?$",
 }
 """Numbers by their decimal sign, with or without signs between thousands."""
 
@@ -102,7 +103,7 @@ def as_number(text: ir.StringValue, decimal: str | None = None) -> ir.FloatingVa
     [12.5, 3.0, nan, nan, nan]
     """
     if decimal is not None:
-        fits = text.re_search(_NUMBERS[decimal])
+        fits = text.re_search(NUMBERS[decimal])
         plain = text.re_replace(r"[^0-9+\-" + decimal + "]", "").replace(",", ".")
         text = ibis.ifelse(fits, plain, ibis.null("string"))
     # The engine takes 1_000 for a thousand.

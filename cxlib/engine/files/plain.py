@@ -21,6 +21,7 @@ __all__ = [
     "PACKED",
     "check_whole",
     "even_line_ends",
+    "find_encoding",
     "is_utf8",
     "likely_encoding",
     "open_bytes",
@@ -167,6 +168,38 @@ def likely_encoding(data: bytes) -> str:
     except UnicodeDecodeError:
         return "latin-1"
     return "cp1252"
+
+
+def find_encoding(path: Path) -> str | None:
+    """Encoding that a file of text most probably has; None for UTF-8.
+
+    Notes
+    -----
+    A few spoilt lines make no other encoding: those that are not UTF-8 must be more than those
+    that are, and that have letters beyond ASCII.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.csv")
+    ...     _ = path.write_bytes("name\\nGroß\\n".encode("cp1252"))
+    ...     find_encoding(path)
+    'cp1252'
+    """
+    utf8, others, strange = 0, 0, b""
+    with io.BufferedReader(open_bytes(path)) as file:  # type: ignore[type-var]
+        start = file.peek(_CHUNK)[:_CHUNK]
+        if b"\0" in start:
+            return likely_encoding(start)
+        for line in file:
+            if line.isascii():
+                continue
+            if is_utf8(line):
+                utf8 += 1
+            else:
+                others += 1
+                strange += line if len(strange) < _CHUNK else b""
+    return likely_encoding(strange) if others > utf8 else None
 
 
 def write_utf8(path: Path, encoding: str, target: Path) -> None:

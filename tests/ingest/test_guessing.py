@@ -1,0 +1,92 @@
+"""What `cxlib init` makes of the exports of somebody who has not read the documentation."""
+
+import pytest
+
+from cxlib.build import build_store
+from cxlib.ingest.config import load_sources
+from cxlib.ingest.guessing import guess_sources
+from tests.ingest.workspaces import rejects
+
+
+def guessed(folder, files):
+    """Write exports, guess their description and write it beside them; give the guess."""
+    exports = folder / "exports"
+    exports.mkdir()
+    for name, content in files.items():
+        data = content if isinstance(content, bytes) else content.encode()
+        (exports / name).write_bytes(data)
+    guess = guess_sources(exports)
+    (folder / "sources.yml").write_text(guess.text, encoding="utf-8")
+    return guess
+
+
+CUSTOMERS = "Kundennr;Nachname;EMail;Registriert\n" + "".join(
+    f"K{n};Groß;k{n}@example.org;{n + 1:02}.03.2024 09:26\n" for n in range(20)
+)
+DAYS = ["31.02" if n == 7 else f"{n + 5:02}.04" for n in range(20)]
+ORDERS = "Bestellnr;Kundennr;Datum;Betrag;Status\n" + "".join(
+    f"B{n};K{n};{day}.2024 10:00;1.{n + 100},5{n % 10};bezahlt\n" for n, day in enumerate(DAYS)
+)
+
+
+@pytest.fixture
+def german(tmp_path):
+    files = {"customers.csv": CUSTOMERS.encode("cp1252"), "Aufträge.csv": ORDERS}
+    return tmp_path, guessed(tmp_path, files)
+
+
+def test_an_export_in_a_windows_encoding_is_read_in_it(german):
+    folder, _ = german
+    found = load_sources(folder / "sources.yml").sources
+    assert found["customers"].encoding == "cp1252"
+    assert found["auftraege"].encoding is None
+    result = build_store(folder)
+    assert [reason for _, reason in rejects(result)] == [
+        "unreadable time in 'Datum': '31.02.2024 10:00'"
+    ]
+
+
+def test_decimal_commas_are_declared_and_their_column_is_the_value(german):
+    folder, _ = german
+    build = build_store(folder)
+    orders = load_sources(folder / "sources.yml").sources["auftraege"]
+    assert (orders.decimal, orders.events[0].value.column) == (",", "Betrag")
+    events = build.snapshot.table("events").to_pandas()
+    assert sorted(events["value"].dropna())[:2] == [1100.50, 1101.51]
+
+
+def test_one_impossible_date_is_said_and_hides_no_column(german):
+    _, guess = german
+    assert (
+        """time: {column: Datum, format: "%d.%m.%Y %H:%M"}    # 1 of 20 is no such time, such as """
+        "'31.02.2024 10:00'"
+    ) in guess.text
+
+
+def test_columns_that_are_not_read_are_named(tmp_path):
+    due = ["soon", "05.01.2024"] * 3
+    rows = "".join(f"{n},a,2024-01-0{n},{text}\n" for n, text in enumerate(due, start=1))
+    guess = guessed(tmp_path, {"orders.csv": f"order_id,customer_id,at,due on\n{rows}"})
+    assert '    # not read: "due on"\n' in guess.text
+    said = """# "due on" has times by "%d.%m.%Y", but 3 of 6 are no such time, such as 'soon'"""
+    assert said in guess.text
+
+
+def test_touchpoints_are_spelled_in_ascii(tmp_path):
+    text = "Ticket,Kunde,Geöffnet,Créé\n1,a,2024-01-01,2024-01-02\n2,b,2024-01-03,2024-01-04\n"
+    guess = guessed(tmp_path, {"tickets.csv": text})
+    assert "touchpoint: geoeffnet_ticket " in guess.text
+    assert "touchpoint: cree_ticket " in guess.text
+
+
+def test_a_spoilt_line_among_letters_in_utf8_makes_no_other_encoding(tmp_path):
+    lines = "".join(f"{n},a,2024-01-02,Groß\n" for n in range(5)).encode()
+    text = b"order_id,customer_id,at,name\n" + lines + "9,a,2024-01-02,Groß\n".encode("cp1252")
+    assert "encoding" not in guessed(tmp_path, {"orders.csv": text}).text
+
+
+def test_text_in_utf16_is_declared(tmp_path):
+    guess = guessed(tmp_path, {"customers.csv": CUSTOMERS.encode("utf-16")})
+    assert "encoding: utf-16 " in guess.text
+    assert guess.found is not None
+    assert guess.found.useless == []
