@@ -20,6 +20,7 @@ from cxlib.ingest.fetched import fetch_source
 from cxlib.ingest.identity import assign_customers
 from cxlib.ingest.inputs import Input, find_files, find_inputs
 from cxlib.ingest.sampling import sample_file
+from cxlib.ingest.silences import Silences, silences_of
 from cxlib.ingest.sources import StagedSource, stage_source
 from cxlib.ingest.staging import StagedFiles
 
@@ -42,6 +43,8 @@ class SourcesCheck:
         ``rejected``, ``reason`` (the most frequent one).
     examples
         Up to ten events, of as many touchpoints and sources as there are.
+    silences
+        How long customers were silent before they came back; None where there is no event.
 
     Examples
     --------
@@ -52,6 +55,7 @@ class SourcesCheck:
 
     sources: pd.DataFrame
     examples: pd.DataFrame
+    silences: Silences | None = None
 
     @property
     def useless(self) -> list[str]:
@@ -97,7 +101,8 @@ def check_sources(config: Sources, exports: Path, *, rows: int = 1_000) -> Sourc
             kept = StagedFiles(Path(folder, "staged"), recipe="check")
             staged = _staged(con, config, inputs, kept)
             events = _events(staged)
-            return SourcesCheck(_counts(staged, events), _examples(events))
+            silences = None if events is None else silences_of(events)
+            return SourcesCheck(_counts(staged, events), _examples(events), silences)
     finally:
         con.disconnect()
 

@@ -20,12 +20,16 @@ from cxlib.ingest.looks import Look, look_at
 from cxlib.ingest.presets.recognition import recognise
 from cxlib.ingest.proposals import ask_of, propose, refer
 from cxlib.ingest.sampling import sample_file
+from cxlib.ingest.silences import propose_silence
 
 __all__ = ["Guess", "guess_sources"]
 
 _TEXTS = (".csv", ".tsv", ".txt", *JSON)
 _KINDS = (*_TEXTS, ".parquet", *WORKBOOKS)
 _ROWS = 500
+"""Rows of each file that are looked at to guess what they hold."""
+_TRIED_ROWS = 20_000
+"""Rows on which the guess is tried: the first ones of a long log may span a few minutes only."""
 _HEAD = """\
 # Written by cxlib init from the first rows of each export: what it says is a guess. Lines with
 # "to decide" wait for you. docs/sources.md explains every word; cxlib check shows what comes of it.
@@ -135,7 +139,18 @@ def _tried(
         reasons = found.sources.set_index("source")["reason"]
         lost |= {name: str(reasons[name]) for name in found.useless if name in blocks}
     notes += [f"{name}: left as a comment, {why}" for name, why in lost.items()]
-    return Guess(text, notes, None if len(lost) == len(blocks) else found)
+    usable = None if len(lost) == len(blocks) else found
+    return Guess(_text(head + _journeys(usable), blocks, lost), notes, usable)
+
+
+def _journeys(found: SourcesCheck | None) -> str:
+    """When a journey has ended: without such a rule none ever would."""
+    span, why = propose_silence(None if found is None else found.silences)
+    return (
+        "journeys:\n"
+        f"  closes_after: {span}    # to decide: after such a silence a journey counts as ended;\n"
+        f"  # {why}\n"
+    )
 
 
 def _text(head: str, blocks: dict[str, str], lost: dict[str, str]) -> str:
@@ -153,7 +168,7 @@ def _checked(text: str, exports: Path) -> SourcesCheck:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "sources.yml")
         path.write_text(text, encoding="utf-8")
-        return check_sources(load_sources(path, exports=exports), exports)
+        return check_sources(load_sources(path, exports=exports), exports, rows=_TRIED_ROWS)
 
 
 def _quoted(text: str) -> str:

@@ -90,3 +90,17 @@ def test_text_in_utf16_is_declared(tmp_path):
     assert "encoding: utf-16 " in guess.text
     assert guess.found is not None
     assert guess.found.useless == []
+
+
+def test_journeys_end_without_a_decision_of_the_user(tmp_path):
+    rows = "".join(
+        f"{n}-{k},c{n},{day}\n"
+        for n in range(20)
+        for k, day in enumerate(["2024-01-01", f"2024-01-{n + 2:02}", "2024-12-31"][: 2 + n // 19])
+    )
+    guess = guessed(tmp_path, {"orders.csv": f"order_id,customer_id,ordered_at\n{rows}"})
+    # Silences of 1 to 19 days and one of 346: nine of ten are of at most 18.1 days.
+    assert "journeys:\n  closes_after: 30 days    # to decide" in guess.text
+    assert "of the 20 customers who came back" in guess.text
+    journeys = build_store(tmp_path).snapshot.table("journeys").to_pandas()
+    assert journeys["is_open"].sum() == 1  # of the one customer who was there on the last day
