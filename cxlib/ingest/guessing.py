@@ -16,6 +16,7 @@ from cxlib.engine.files.sheets import WORKBOOKS
 from cxlib.errors import CxError
 from cxlib.ingest.checking import SourcesCheck, check_sources
 from cxlib.ingest.config import load_sources
+from cxlib.ingest.event_logs import as_event_log
 from cxlib.ingest.looks import Look, look_at
 from cxlib.ingest.presets.recognition import recognise
 from cxlib.ingest.proposals import ask_of, propose, refer
@@ -28,7 +29,7 @@ _TEXTS = (".csv", ".tsv", ".txt", *JSON)
 _KINDS = (*_TEXTS, ".parquet", *WORKBOOKS)
 _ROWS = 500
 """Rows of each file that are looked at to guess what they hold."""
-_TRIED_ROWS = 20_000
+_TRIED_ROWS = 100_000
 """Rows on which the guess is tried: the first ones of a long log may span a few minutes only."""
 _HEAD = """\
 # Written by cxlib init from the first rows of each export: what it says is a guess. Lines with
@@ -86,7 +87,8 @@ def guess_sources(exports: Path) -> Guess:
             f"there is no export in {exports.as_posix()!r} that can be read; {_said(notes)}"
         )
     uses, rest = recognise(frames)
-    looks = refer([look_at(file, frame, encodings.get(file)) for file, frame in rest.items()])
+    seen = [look_at(file, frame, encodings.get(file)) for file, frame in rest.items()]
+    looks = refer([as_event_log(look) for look in seen])
     blocks = {use.name: use.text for use in uses} | {look.name: propose(look) for look in looks}
     notes += [use.note for use in uses] + [look.note for look in looks]
     name = exports.parent.name if exports.name == "exports" else exports.name

@@ -77,6 +77,8 @@ class Look:
     personal: tuple[str, ...] = ()
     encoding: str | None = None
     decimal: str | None = None
+    fields: dict[str, str] = field(default_factory=dict)
+    when: dict[str, str] = field(default_factory=dict)
 
     @property
     def note(self) -> str:

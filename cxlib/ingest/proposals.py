@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from cxlib.ingest.event_logs import CASE
 from cxlib.ingest.looks import Look, plain_name
 from cxlib.ingest.notations import are_numbers, filled, is_ambiguous, is_time, time_format
 
@@ -117,7 +118,7 @@ def _left_over(look: Look) -> list[str]:
     """Comments on the columns that the proposal does not read."""
     scored = look.score[0] if look.score else None
     read = {look.id, look.email, look.customer, look.kind, look.value, look.currency, look.text}
-    read |= {scored, *look.times, *_facts(look)}
+    read |= {scored, *look.times, *_facts(look), *look.fields.values(), *look.when}
     columns = [str(name) for name in look.frame.columns]
     rest = [name for name in columns if name not in read]
     if not rest:
@@ -156,7 +157,10 @@ def _customer(look: Look) -> str:
     if look.of is not None:
         return f"{{column: {_word(str(look.customer))}, of: {look.of}, unknown: keep}}"
     key = look.customer or look.id or "COLUMN"
-    return f"{{key: {_word(key)}}}        # to decide: is it the key that all systems share?"
+    ask = "is it the key that all systems share?"
+    if key == CASE:
+        ask = "does a column name the customer of the case?"
+    return f"{{key: {_word(key)}}}        # to decide: {ask}"
 
 
 def _event(look: Look, column: str) -> list[str]:
@@ -176,6 +180,12 @@ def _event(look: Look, column: str) -> list[str]:
         lines[-1] += f"    # {wrong}"
     if empty:
         lines.append("        optional: true")
+    for said, value in look.when.items():
+        lines.append(
+            f"        when: {{{_word(said)}: {_word(value)}}}    # to decide: or its start?"
+        )
+    for name, said in look.fields.items():
+        lines.append(f"        {name}: {{column: {_word(said)}}}")
     if column == next(iter(look.times)):
         lines += _measures(look)
     return lines

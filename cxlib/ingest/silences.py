@@ -67,7 +67,7 @@ def silences_of(events: ir.Table) -> Silences:
     >>> silences_of(rows.mutate(occurred_at=rows.occurred_at.cast("timestamp")))
     Silences(customers=1, longest=datetime.timedelta(days=9), observed=datetime.timedelta(days=10))
     """
-    seconds = events.occurred_at.epoch_seconds()
+    seconds = events.occurred_at.truncate("s").epoch_seconds()
     own = ibis.window(group_by=events.customer_id, order_by=events.occurred_at)
     gaps = events.select("customer_id", gap=seconds - seconds.lag().over(own))
     gaps = gaps.filter(gaps.gap > 0)

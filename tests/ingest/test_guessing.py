@@ -1,11 +1,14 @@
 """What `cxlib init` makes of the exports of somebody who has not read the documentation."""
 
+import shutil
+
 import pytest
 
 from cxlib.build import build_store
 from cxlib.ingest.config import load_sources
 from cxlib.ingest.guessing import guess_sources
 from tests.ingest.workspaces import rejects
+from tests.journeys.examples import example_log
 
 
 def guessed(folder, files):
@@ -104,3 +107,50 @@ def test_journeys_end_without_a_decision_of_the_user(tmp_path):
     assert "of the 20 customers who came back" in guess.text
     journeys = build_store(tmp_path).snapshot.table("journeys").to_pandas()
     assert journeys["is_open"].sum() == 1  # of the one customer who was there on the last day
+
+
+XES = (
+    "case:concept:name,case:startdate,concept:instance,concept:name,org:group,org:resource,"
+    "time:timestamp,lifecycle:transition,customer\n"
+    "c1,2024-01-01,t1,register,desk,ann,2024-01-02T10:00:00+01:00,start,acme\n"
+    "c1,2024-01-01,t2,register,desk,ann,2024-01-02T11:00:00+01:00,complete,acme\n"
+    "c1,2024-01-01,t3,decide,board,bob,2024-01-05T11:00:00+01:00,complete,acme\n"
+    "c2,2024-01-04,t4,register,desk,ann,2024-01-06T11:00:00+01:00,complete,acme\n"
+)
+
+
+def test_an_event_log_in_the_words_of_xes_is_recognised(tmp_path):
+    guess = guessed(tmp_path, {"log.csv": XES})
+    (rule,) = load_sources(tmp_path / "sources.yml").sources.values()
+    assert (rule.id, rule.customer.key) == ("concept:instance", "case:concept:name")
+    (event,) = rule.events  # of the case's times none is an event
+    assert (event.touchpoint.column, event.time.column) == ("concept:name", "time:timestamp")
+    assert event.department.column == "org:group"
+    assert event.when == {"lifecycle:transition": ("complete",)}
+    assert '# not read: "case:startdate", "org:resource", customer' in guess.text
+    events = build_store(tmp_path).snapshot.table("events").order_by("occurred_at").to_pandas()
+    assert events["touchpoint"].tolist() == ["register", "decide", "register"]
+    assert events["department"].tolist() == ["desk", "board", "desk"]
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("helpdesk", "helpdesk_italian"), ("receipt", "receipt"), ("teleclaims", "teleclaims")],
+)
+def test_published_event_logs_give_the_log_that_a_person_describes(tmp_path, shared, name, file):
+    (tmp_path / "exports").mkdir()
+    shutil.copy(shared / "data" / "eventlogs" / f"{file}.csv.gz", tmp_path / "exports")
+    guess = guess_sources(tmp_path / "exports")
+    (tmp_path / "sources.yml").write_text(guess.text, encoding="utf-8")
+    built = build_store(tmp_path).snapshot
+    wanted = example_log(name, shared).events.to_pandas()
+    events = built.table("events").to_pandas()
+    columns = ["customer_id", "occurred_at", "touchpoint"]
+    columns += [] if name == "helpdesk" else ["department"]  # a person chose another column there
+    columns += ["channel"] if name == "receipt" else []
+    found, told = (
+        frame[columns].sort_values(columns).reset_index(drop=True) for frame in (events, wanted)
+    )
+    assert found.equals(told)
+    ended = ~built.table("journeys").to_pandas()["is_open"]
+    assert ended.mean() > 0.9
