@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain, count
@@ -21,11 +20,12 @@ from cxlib.engine.store import (
     point_to,
     write_snapshot,
 )
-from cxlib.errors import CxError, unknown_name
+from cxlib.errors import CxError
 from cxlib.event_log import PreviousLog, write_events
 from cxlib.increments import can_update
 from cxlib.ingest.accounts import count_rows, store_accounts
 from cxlib.ingest.changes import columns_of, warn_of_changes
+from cxlib.ingest.claims import check_personal
 from cxlib.ingest.config import Sources, load_sources
 from cxlib.ingest.customers import OF_CUSTOMERS, store_customers
 from cxlib.ingest.delta import delta_of, stamps_of
@@ -269,7 +269,7 @@ def _fill(
             staged[name] = stage_source(con, config, name, own, staged, kept)
             bar.update()
         staged = {name: staged[name] for name in config.sources}
-        _check_personal(config, staged)
+        check_personal(config, staged)
         bar.set_description("find who is who")
         staged = note_references(con, staged)
         who = resolve_identities(staged, con=con, config=config, decided=decided, key=kept.key)
@@ -315,14 +315,3 @@ def _fill(
         "single_view": config.single_view(),
         **written.how,
     }
-
-
-def _check_personal(config: Sources, staged: Mapping[str, StagedSource]) -> None:
-    """Refuse a personal column that no export has: a misspelt one would be stored as it is."""
-    if any(item.judged is None for item in staged.values()):
-        return  # it may be a column of the export that cannot be read
-    known = [column for item in staged.values() for column in item.columns]
-    found = {column.casefold() for column in known}
-    for name in config.personal:
-        if name.casefold() not in found:
-            raise unknown_name("column", name, known, "that is personal in any export")

@@ -16,6 +16,7 @@ from cxlib.engine.writing import create_table
 from cxlib.errors import CxError
 from cxlib.increments import update_log
 from cxlib.ingest.accounts import why_unusable
+from cxlib.ingest.claims import observed_window
 from cxlib.ingest.config import Sources
 from cxlib.ingest.delta import Delta
 from cxlib.ingest.events import events_of
@@ -198,16 +199,4 @@ def _window(
     """When observation began, where that is declared, and when it ended."""
     if latest is None:
         raise CxError("no export gives a single event; " + why_unusable(staged))
-    begin, declared = config.window()
-    cut_off = declared or latest
-    if latest > cut_off:
-        raise CxError(
-            f"an event of {latest} lies after observed_until, {cut_off}; "
-            "set a later one in sources.yml, or leave it out"
-        )
-    if begin is not None and begin >= cut_off:
-        raise CxError(
-            f"observed_from, {begin}, is not before the end of the data, {cut_off}; "
-            "set an earlier one in sources.yml"
-        )
-    return begin, cut_off
+    return observed_window(config, latest)

@@ -14,11 +14,15 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from cxlib.engine.connect import connect
+from cxlib.errors import CxError
+from cxlib.ingest.claims import check_personal, observed_window
 from cxlib.ingest.config import Sources
+from cxlib.ingest.doubts import find_doubts
 from cxlib.ingest.events import events_of
 from cxlib.ingest.fetched import fetch_source
 from cxlib.ingest.identity import assign_customers
 from cxlib.ingest.inputs import Input, find_files, find_inputs
+from cxlib.ingest.quality import check_findings
 from cxlib.ingest.sampling import sample_file
 from cxlib.ingest.silences import Silences, silences_of
 from cxlib.ingest.sources import StagedSource, stage_source
@@ -43,6 +47,8 @@ class SourcesCheck:
         ``rejected``, ``reason`` (the most frequent one).
     examples
         Up to ten events, of as many touchpoints and sources as there are.
+    doubts
+        What looks wrong and may be bad luck of the sample, in sentences.
     silences
         How long customers were silent before they came back; None where there is no event.
 
@@ -55,6 +61,7 @@ class SourcesCheck:
 
     sources: pd.DataFrame
     examples: pd.DataFrame
+    doubts: Sequence[str] = ()
     silences: Silences | None = None
 
     @property
@@ -64,7 +71,7 @@ class SourcesCheck:
         return self.sources.loc[lost, "source"].tolist()
 
 
-def check_sources(config: Sources, exports: Path, *, rows: int = 1_000) -> SourcesCheck:
+def check_sources(config: Sources, exports: Path, *, rows: int = 10_000) -> SourcesCheck:
     """What a description makes of the first rows of each export.
 
     Parameters
@@ -85,7 +92,9 @@ def check_sources(config: Sources, exports: Path, *, rows: int = 1_000) -> Sourc
     Raises
     ------
     CxError
-        When a database cannot be read, or a file lies outside the exports folder.
+        When a database cannot be read, a file lies outside the exports folder, or the sample shows
+        what a build would refuse: a column under ``personal`` or ``checks`` that is not there, an
+        event after ``observed_until``.
     """
     referred = {other for rule in config.sources.values() for other in rule.refers_to()}
     con = connect()
@@ -101,8 +110,10 @@ def check_sources(config: Sources, exports: Path, *, rows: int = 1_000) -> Sourc
             kept = StagedFiles(Path(folder, "staged"), recipe="check")
             staged = _staged(con, config, inputs, kept)
             events = _events(staged)
+            counts, doubts = _counts(staged, events), _claimed(config, staged, events)
+            doubts += find_doubts(config, staged, counts, _touchpoints(events))
             silences = None if events is None else silences_of(events)
-            return SourcesCheck(_counts(staged, events), _examples(events), silences)
+            return SourcesCheck(counts, _examples(events), doubts, silences)
     finally:
         con.disconnect()
 
@@ -136,6 +147,34 @@ def _staged(
         own = [item for item in inputs if item.source == name]
         staged[name] = stage_source(con, config, name, own, staged, kept)
     return assign_customers(con, {name: staged[name] for name in config.sources}, None)
+
+
+def _claimed(
+    config: Sources, staged: dict[str, StagedSource], events: ir.Table | None
+) -> list[str]:
+    """Raise what a build would raise; give as doubts what further rows may still mend."""
+    doubts = []
+    for claim in (check_personal, check_findings):
+        try:
+            claim(config, staged)
+        except CxError as error:
+            # The columns of such files are those of the rows that were looked at.
+            files = [str(rule.file).lower() for rule in config.sources.values()]
+            if not any(kind in file for file in files for kind in (".jsonl", ".ndjson")):
+                raise
+            doubts.append(str(error))
+    latest = None if events is None else events.occurred_at.max().to_pyarrow().as_py()
+    if latest is not None and config.observed_until is not None:
+        observed_window(config, latest)
+    if latest is None:
+        doubts.append("no row gives an event")
+    return doubts
+
+
+def _touchpoints(events: ir.Table | None) -> set[str]:
+    if events is None:
+        return set()
+    return set(events.select("touchpoint").distinct().to_pyarrow()["touchpoint"].to_pylist())
 
 
 def _events(staged: dict[str, StagedSource]) -> ir.Table | None:

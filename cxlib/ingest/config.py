@@ -315,13 +315,27 @@ class Sources(Strict):
                     raise unknown_name("source", member, self.sources, f"for {check.name!r}")
         self.survivorship.check(self.sources, self.attributes)
         self.meaning.check(self.attributes, extras, self.touchpoints)
+        self._touchpoints_exist()
         for name, spell in self.spells.items():
-            for touchpoint in spell.touchpoints():
-                if self.touchpoints is not None and touchpoint not in self.touchpoints:
-                    context = f"in any source, for the spells {name!r}"
-                    raise unknown_name("touchpoint", touchpoint, self.touchpoints, context)
+            kept = [*CONTRACTS["events"], *extras]
+            for column in [*spell.columns, *([spell.cause] if spell.cause else ())]:
+                if column not in kept:
+                    context = f"that an event keeps with columns:, for the spells {name!r}"
+                    raise unknown_name("column", column, kept, context)
         self.in_order()
         return self
+
+    def _touchpoints_exist(self) -> None:
+        known = self.touchpoints
+        if known is None:
+            return
+        named = {f"spells {name!r}": spell.touchpoints() for name, spell in self.spells.items()}
+        named["journeys"] = [*self.journeys.start, *self.journeys.end]
+        for where, touchpoints in named.items():
+            for touchpoint in touchpoints:
+                if touchpoint not in known:
+                    context = f"in any source, for the {where}"
+                    raise unknown_name("touchpoint", touchpoint, known, context)
 
     def _refers(self, name: str, other: str) -> None:
         if other not in self.sources:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,24 +126,29 @@ def _tried(
     exports: Path, head: str, blocks: dict[str, str], looks: list[Look], notes: list[str]
 ) -> Guess:
     """The description of the blocks that work; the others stay as comments."""
-    personal = sorted({column for look in looks for column in look.personal})
-    if personal:
-        head += f"personal: [{', '.join(map(_quoted, personal))}]   # their hashes stand instead\n"
     lost = {look.name: ask for look in looks if (ask := ask_of(look))}
     found: SourcesCheck | None = None
     for _ in range(3):
         lost |= {look.name: f"it refers to {look.of}" for look in looks if look.of in lost}
-        text = _text(head, blocks, lost)
         if len(lost) == len(blocks):
             break
-        found = _checked(text, exports)
+        found = _checked(_text(head + _personal(looks, lost), blocks, lost), exports)
         if not set(found.useless) - set(lost):
             break
         reasons = found.sources.set_index("source")["reason"]
         lost |= {name: str(reasons[name]) for name in found.useless if name in blocks}
     notes += [f"{name}: left as a comment, {why}" for name, why in lost.items()]
     usable = None if len(lost) == len(blocks) else found
-    return Guess(_text(head + _journeys(usable), blocks, lost), notes, usable)
+    head += _personal(looks, lost) + _journeys(usable)
+    return Guess(_text(head, blocks, lost), notes, usable)
+
+
+def _personal(looks: list[Look], lost: Collection[str]) -> str:
+    """Columns to hide: only those of sources that are read, since any other would be a mistake."""
+    kept = (look for look in looks if look.name not in lost)
+    names = sorted({column for look in kept for column in look.personal})
+    told = ", ".join(map(_quoted, names))
+    return f"personal: [{told}]   # their hashes stand instead\n" if names else ""
 
 
 def _journeys(found: SourcesCheck | None) -> str:

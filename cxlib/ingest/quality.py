@@ -17,7 +17,7 @@ from cxlib.ingest.rules import meets, parse_time
 from cxlib.ingest.sources import StagedSource
 from cxlib.ingest.staging import StagedFiles
 
-__all__ = ["conflict_findings", "quality"]
+__all__ = ["check_findings", "conflict_findings", "quality"]
 
 _Finding = dict[str, object]
 COLUMNS = {
@@ -67,12 +67,37 @@ def quality(
     rows: list[_Finding] = []
     for item in staged.values():
         rows += [*_joined(item), *row_findings(item, kept)]
-    for check in config.checks:
-        rows += _agreement(check, staged) if check.agree else _order(check, config, staged)
+    rows += check_findings(config, staged)
     rows += [dict(finding) for finding in further]
     frame = pd.DataFrame(rows, columns=["check", "source", "n", "failing", "examples", "note"])
     share = (frame["failing"] / frame["n"].where(frame["n"] > 0)).astype("float64")
     return frame.assign(share=share)[list(COLUMNS)].reset_index(drop=True)
+
+
+def check_findings(config: Sources, staged: Mapping[str, StagedSource]) -> list[dict[str, object]]:
+    """Findings of the checks that ``sources.yml`` declares.
+
+    Parameters
+    ----------
+    config
+        The workspace's description.
+    staged
+        Its sources, by name, with their customers.
+
+    Returns
+    -------
+    list of dict
+        One for each order, and for each pair of members that should agree.
+
+    Raises
+    ------
+    CxError
+        When a check names a column that its source does not have.
+    """
+    found: list[_Finding] = []
+    for check in config.checks:
+        found += _agreement(check, staged) if check.agree else _order(check, config, staged)
+    return found
 
 
 def _finding(

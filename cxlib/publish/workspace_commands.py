@@ -33,7 +33,7 @@ def add_workspace_commands(app: typer.Typer) -> None:
     ['init', 'check']
     """
     app.command(epilog="Example: cxlib init downloads/shop")(init)
-    app.command(epilog="Example: cxlib check data/shop --rows 10000")(check)
+    app.command(epilog="Example: cxlib check data/shop --rows 100000")(check)
 
 
 def init(
@@ -76,12 +76,14 @@ def check(
         typer.Option(help="Description of the exports; default WORKSPACE/sources.yml."),
     ] = None,
     exports: Exports = None,
-    rows: Annotated[int, typer.Option(help="Rows to look at in each file.", min=1)] = 1_000,
+    rows: Annotated[int, typer.Option(help="Rows to look at in each file.", min=1)] = 10_000,
 ) -> None:
     """Say what sources.yml makes of the exports, without a build.
 
-    Looks at the first rows of each file and shows ten events. Exits with 1 where the description
-    is wrong or no row of a source can be used.
+    Looks at the first rows of each file and shows ten events. Exits with 1 where a build would stop
+    or no row of a source can be used. What looks wrong and may be bad luck of these rows is a
+    warning and exits with 0: most rows of a source are rejected, no row meets a condition, or no
+    row gives a touchpoint that is named.
     """
     from cxlib.ingest.checking import check_sources
     from cxlib.ingest.config import load_sources
@@ -90,12 +92,23 @@ def check(
     config = load_sources(sources or workspace / "sources.yml", exports=folder)
     if not folder.is_dir() and any(rule.file for rule in config.sources.values()):
         raise CxError(f"there is no folder {folder.as_posix()!r}; put the exports there")
+    if not any(rule.events for rule in config.sources.values()):
+        raise CxError("no source has events; add events: [{touchpoint: NAME, time: COLUMN}] to one")
     found = check_sources(config, folder, rows=rows)
     _show(found)
     if found.useless:
         named = ", ".join(repr(name) for name in found.useless)
         raise CxError(f"no row of {named} can be used; the reasons stand above")
-    typer.echo("sources.yml is right")
+    for doubt in found.doubts:
+        typer.echo(f"warning: {doubt}")
+    if not found.doubts:
+        typer.echo("sources.yml is right")
+        return
+    count = f"{len(found.doubts)} warning{'s' if len(found.doubts) > 1 else ''}"
+    typer.echo(
+        f"sources.yml can be built, with {count}: mend it, or look at more than the first "
+        f"{rows:,} rows with --rows"
+    )
 
 
 def _show(found: SourcesCheck) -> None:

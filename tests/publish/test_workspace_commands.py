@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from cxlib.build import build_store
+from cxlib.errors import CxError
 from cxlib.publish.cli import main
 from tests.ingest.workspaces import ORDERS, write
 
@@ -73,6 +74,153 @@ def test_check_exits_with_1_where_something_is_wrong(run, tmp_path, sources, sai
     code, _, err = run("check", write(tmp_path, {"orders.csv": GOOD}, sources))
     assert code == 1
     assert said in err.splitlines()[-1]
+
+
+STATES = "order_id,account,at,amount,status\n" + "".join(
+    f"{n},a,2024-01-{n + 1:02},1,{'paid' if n % 2 else 'open'}\n" for n in range(20)
+)
+MEANT = """
+    name: shop
+    sources:
+      orders:
+        file: orders.csv
+        id: order_id
+        customer: {key: account}
+        events:
+          - {touchpoint: placed_order, time: at}
+          - {touchpoint: paid_order, time: at, when: {status: paid}}
+"""
+
+
+def taken_as_it_is(sources):
+    """The same description, where a column may hold any touchpoint."""
+    return sources.replace("touchpoint: placed_order", "touchpoint: {column: status}")
+
+
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [
+        (f"{MEANT}    personal: [acount]\n", "no column 'acount' that is personal in any export"),
+        (
+            MEANT.replace("id: order_id", "id: order_id\n        personal: [acount]"),
+            "no column 'acount' that is personal in 'orders'; did you mean 'account' or",
+        ),
+        (f"{MEANT}    observed_until: 2024-01-10\n", "lies after observed_until"),
+        (
+            f"{MEANT}    spells: {{s: {{start: paid_oder}}}}\n",
+            "for the spells 's'; did you mean 'paid_order'",
+        ),
+        (
+            f"{MEANT}    spells: {{s: {{start: paid_order, columns: [statu]}}}}\n",
+            "no column 'statu' that an event keeps with columns:, for the spells 's'",
+        ),
+        (
+            f"{MEANT}    journeys: {{end: paid_oder}}\n",
+            "for the journeys; did you mean 'paid_o",
+        ),
+        (f"{MEANT}    meaning: {{buys: paid}}\n", "no touchpoint 'paid' in any source"),
+        (
+            f"{MEANT}    checks: [{{name: x, agree: [{{source: orders, when: {{statu: paid}}}},"
+            " {source: orders}]}]\n",
+            "no column 'statu' in orders; did you mean 'status'?",
+        ),
+        (
+            f"{MEANT}    checks: [{{name: x, source: orders, column: att,"
+            " not_before: orders.at}]\n",
+            "no column 'att' in orders; did you mean 'at'?",
+        ),
+    ],
+)
+def test_check_stops_at_what_a_build_would_stop_at(run, tmp_path, sources, said):
+    workspace = write(tmp_path, {"orders.csv": STATES}, sources)
+    code, _, err = run("check", workspace)
+    assert code == 1
+    assert said in err.splitlines()[-1]
+    with pytest.raises(CxError) as stopped:
+        build_store(workspace)
+    assert said in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [
+        (
+            MEANT.replace("status: paid", "status: payed"),
+            "orders: no row gives 'paid_order': 'status' is nowhere 'payed'; did you mean 'paid'?",
+        ),
+        (
+            MEANT.replace("status: paid", "status: sent"),
+            "'status' is nowhere 'sent'; there are 'open', 'paid'",
+        ),
+        (
+            MEANT.replace("when: {status: paid}", "unless: {status: [paid, open]}"),
+            "orders: no row gives 'paid_order', since none meets its when and unless",
+        ),
+        (
+            taken_as_it_is(f"{MEANT}    journeys: {{start: payed}}\n"),
+            "no row gives 'payed', which journeys: start names; did you mean 'paid'?",
+        ),
+        (
+            taken_as_it_is(f"{MEANT}    spells: {{churn: {{start: left}}}}\n"),
+            "no row gives 'left', which spells: churn names",
+        ),
+        (
+            taken_as_it_is(f"{MEANT}    meaning: {{buys: bought}}\n"),
+            "no row gives 'bought', which meaning names",
+        ),
+        (
+            MEANT.replace(
+                "touchpoint: placed_order",
+                "touchpoint: {column: status, map: {open: placed_order}, other: reject}",
+            ),
+            "orders: 11 of 20 rows rejected, such as no touchpoint for 'status' = 'paid'",
+        ),
+    ],
+)
+def test_check_warns_of_what_looks_wrong_in_the_rows_that_it_sees(run, tmp_path, sources, said):
+    rows = STATES.replace(",1,open", ",1,paid", 1)  # most rows are paid
+    code, out, _ = run("check", write(tmp_path, {"orders.csv": rows}, sources))
+    assert code == 0
+    warnings = [line for line in out.splitlines() if line.startswith("warning: ")]
+    assert said in warnings[0]
+    assert out.splitlines()[-1].startswith(f"sources.yml can be built, with {len(warnings)} warn")
+
+
+def test_check_is_content_with_a_description_that_is_right(run, tmp_path):
+    code, out, _ = run("check", write(tmp_path, {"orders.csv": STATES}, MEANT))
+    assert code == 0
+    assert "warning" not in out
+    assert out.splitlines()[-1] == "sources.yml is right"
+
+
+def test_a_rule_whose_columns_may_be_lacking_is_no_warning(run, tmp_path):
+    lenient = MEANT.replace("id: order_id", "id: order_id\n        may_lack: [status]")
+    lenient = lenient.replace("status: paid", "status: sent")
+    assert "warning" not in run("check", write(tmp_path, {"orders.csv": STATES}, lenient))[1]
+
+
+def test_columns_of_json_lines_that_the_first_rows_lack_are_a_warning(run, tmp_path):
+    lines = '{"order_id": 1, "account": "a", "at": "2024-01-01"}\n'
+    sources = MEANT.replace("orders.csv", "orders.jsonl").replace(", when: {status: paid}", "")
+    workspace = write(tmp_path, {"orders.jsonl": lines}, f"{sources}    personal: [phone]\n")
+    code, out, _ = run("check", workspace)
+    assert code == 0
+    assert "warning: there is no column 'phone' that is personal in any export" in out
+
+
+def test_check_says_where_no_source_has_events(run, tmp_path):
+    sources = MEANT[: MEANT.index("        events:")]
+    code, _, err = run("check", write(tmp_path, {"orders.csv": STATES}, sources))
+    assert code == 1
+    assert "no source has events; add events:" in err
+
+
+def test_init_hides_no_column_of_an_export_that_it_leaves_out(run, tmp_path):
+    (tmp_path / "users.csv").write_text(USERS)
+    (tmp_path / "shops.csv").write_text("address,size\nRome,1\nBari,2\n")
+    assert run("init", tmp_path)[0] == 0
+    assert "personal: [birth_date, email]" in (tmp_path / "sources.yml").read_text()
+    assert run("check", tmp_path, "--exports", tmp_path)[0] == 0
 
 
 def test_check_exits_with_2_on_wrong_usage(run, tmp_path):
