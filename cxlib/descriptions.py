@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeGuard, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from cxlib.errors import CxError
 
-__all__ = ["read_description"]
+__all__ = ["read_description", "words_at"]
 
 Model = TypeVar("Model", bound=BaseModel)
 _MOST_WORDS = 1_000_000
@@ -89,7 +90,7 @@ def read_description(
     try:
         return model.model_validate(content, context=context)
     except ValidationError as error:
-        raise CxError(_explain(path.name, tree, error)) from error
+        raise CxError(_explain(path.name, tree, error, model)) from error
 
 
 def _count_words(node: yaml.Node | None, known: dict[int, int]) -> int:
@@ -128,7 +129,7 @@ _MEANT = {
 """Mistakes that pydantic words for programmers, by its name for them."""
 
 
-def _explain(file: str, tree: yaml.Node, error: ValidationError) -> str:
+def _explain(file: str, tree: yaml.Node, error: ValidationError, model: type[BaseModel]) -> str:
     mistakes = error.errors()
     # A field that may be text or a mapping gives one error for each form: the deepest is the one,
     # and a word that means nothing says more than the one that is missing for it.
@@ -139,8 +140,70 @@ def _explain(file: str, tree: yaml.Node, error: ValidationError) -> str:
     said = mistake["msg"].removeprefix("Value error, ")
     if mistake["type"] in _MEANT:
         said = _MEANT[mistake["type"]].format(word=mistake["loc"][-1])
+    if mistake["type"] == "extra_forbidden":
+        said += _likely(str(mistake["loc"][-1]), words_at(model, mistake["loc"][:-1]))
     more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
     return f"{file} line {line}{', ' + place if place else ''}: {said}{more}"
+
+
+def _likely(word: str, known: Iterable[str]) -> str:
+    close = get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def words_at(model: type[BaseModel], loc: Iterable[str | int]) -> set[str]:
+    """Words that a model knows at a place inside it.
+
+    Parameters
+    ----------
+    model
+        The model of the whole.
+    loc
+        Names, numbers in lists and forms (text or mapping) on the way to the place, as pydantic
+        gives them.
+
+    Examples
+    --------
+    >>> from cxlib.ingest.config import Sources
+    >>> sorted(words_at(Sources, ["checks", 0, "agree", 1]))
+    ['source', 'when']
+    """
+    here: list[Any] = [model]
+    for part in loc:
+        inside = [found for kind in here for found in _inside(kind, part)]
+        here = inside or here  # the name of a form is no place
+    return {
+        field.alias or name
+        for kind in here
+        if _is_model(kind)
+        for name, field in kind.model_fields.items()
+    }
+
+
+def _inside(kind: Any, part: str | int) -> list[Any]:
+    """Models and containers of a part of a model or a container."""
+    if _is_model(kind):
+        fields = {field.alias or name: field for name, field in kind.model_fields.items()}
+        return _kinds(fields[part].annotation) if part in fields else []
+    of = get_args(kind)
+    if get_origin(kind) is dict:
+        return _kinds(of[1])
+    return [found for item in of for found in _kinds(item)] if isinstance(part, int) else []
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """Models and containers that an annotation allows."""
+    if _is_model(annotation):
+        return [annotation]
+    origin = get_origin(annotation)
+    if origin in (dict, tuple, list):
+        return [annotation]
+    inner = get_args(annotation)[:1] if origin is Annotated else get_args(annotation)
+    return [found for item in inner for found in _kinds(item)] if origin is not Literal else []
+
+
+def _is_model(kind: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _locate(tree: yaml.Node, loc: tuple[str | int, ...]) -> tuple[int, list[str | int]]:

@@ -90,8 +90,17 @@ def warn_of_changes(
         warnings.warn(f"since the last build, in {change}", CxWarning, stacklevel=4)
 
 
-def renaming(column: str, others: Iterable[str]) -> str | None:
+def renaming(column: str, others: Iterable[str], *, alike: float = 0.6) -> str | None:
     """Name among others that a column most probably has now; None where none is like it.
+
+    Parameters
+    ----------
+    column
+        The name that is sought.
+    others
+        Names that there are; case does not count.
+    alike
+        Share of the letters, in order, that two names must have in common.
 
     Examples
     --------
@@ -99,7 +108,7 @@ def renaming(column: str, others: Iterable[str]) -> str | None:
     'createdAt'
     """
     names = {other.casefold(): other for other in others}
-    close = get_close_matches(column.casefold(), names, n=1, cutoff=0.6)
+    close = get_close_matches(column.casefold(), names, n=1, cutoff=alike)
     return names[close[0]] if close else None
 
 

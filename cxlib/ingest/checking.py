@@ -110,7 +110,8 @@ def check_sources(config: Sources, exports: Path, *, rows: int = 10_000) -> Sour
             kept = StagedFiles(Path(folder, "staged"), recipe="check")
             staged = _staged(con, config, inputs, kept)
             events = _events(staged)
-            counts, doubts = _counts(staged, events), _claimed(config, staged, events)
+            counts = _counts(staged, events)
+            doubts = _claimed(config, staged, events, sure=not _grows(config, counts, rows))
             doubts += find_doubts(config, staged, counts, _touchpoints(events))
             silences = None if events is None else silences_of(events)
             return SourcesCheck(counts, _examples(events), doubts, silences)
@@ -150,17 +151,15 @@ def _staged(
 
 
 def _claimed(
-    config: Sources, staged: dict[str, StagedSource], events: ir.Table | None
+    config: Sources, staged: dict[str, StagedSource], events: ir.Table | None, *, sure: bool
 ) -> list[str]:
-    """Raise what a build would raise; give as doubts what further rows may still mend."""
+    """Raise what a build would raise; where columns are not sure to be all, give it as doubts."""
     doubts = []
     for claim in (check_personal, check_findings):
         try:
             claim(config, staged)
         except CxError as error:
-            # The columns of such files are those of the rows that were looked at.
-            files = [str(rule.file).lower() for rule in config.sources.values()]
-            if not any(kind in file for file in files for kind in (".jsonl", ".ndjson")):
+            if sure:
                 raise
             doubts.append(str(error))
     latest = None if events is None else events.occurred_at.max().to_pyarrow().as_py()
@@ -169,6 +168,13 @@ def _claimed(
     if latest is None:
         doubts.append("no row gives an event")
     return doubts
+
+
+def _grows(config: Sources, counts: pd.DataFrame, rows: int) -> bool:
+    """Whether further rows may bring further columns, as in JSON with an object a line."""
+    cut = counts.loc[counts["rows"] >= rows, "source"]
+    files = [str(config.sources[name].file).lower() for name in cut]
+    return any(kind in file for file in files for kind in (".jsonl", ".ndjson"))
 
 
 def _touchpoints(events: ir.Table | None) -> set[str]:

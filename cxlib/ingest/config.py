@@ -62,10 +62,17 @@ _YEARS = range(1900, 2101)
 
 
 def _moment(value: Any, time_of_day: time) -> Any:
+    said = value
     if isinstance(value, str):
-        value = datetime.fromisoformat(value) if len(value) > 10 else date.fromisoformat(value)
+        try:
+            value = datetime.fromisoformat(value) if len(value) > 10 else date.fromisoformat(value)
+        except ValueError:
+            value = None
     if not isinstance(value, date) or value.year not in _YEARS:
-        raise ValueError("write a date between 1900 and 2100, such as 2024-12-31")
+        raise ValueError(
+            "write a date between 1900 and 2100 as year-month-day, such as 2024-12-31, and not "
+            f"{str(said)!r}"
+        )
     # A date means the whole day: what happened on the first and on the last day was seen.
     return value if isinstance(value, datetime) else datetime.combine(value, time_of_day)
 
@@ -86,6 +93,12 @@ def _differ_by_more_than_case(kind: str, names: Iterable[str]) -> None:
             raise ValueError(f"the {kind}s {other!r} and {name!r} differ by case only; rename one")
 
 
+def _as_customer(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError(f"write {{key: {value}}}, or {{column: {value}, of: SOURCE}}")
+    return value
+
+
 class Source(Place):
     """One export: where its rows are, whose they are, and the events that they stand for."""
 
@@ -95,7 +108,7 @@ class Source(Place):
     leave_out: Conditions = Field(default_factory=dict)
     borrow: tuple[Borrowed, ...] = ()
     id: str | None = None
-    customer: CustomerKey = CustomerKey.model_construct()
+    customer: Annotated[CustomerKey, BeforeValidator(_as_customer)] = CustomerKey.model_construct()
     identity: IdentityRule | None = None
     journey: str | None = None
     valid_from: Annotated[TimeColumn | None, BeforeValidator(as_column)] = None
@@ -246,6 +259,11 @@ class Check(Strict):
 def _expanded(words: Any, handler: Any, info: ValidationInfo) -> Any:
     from cxlib.ingest.presets.expansion import expand_presets
 
+    if not words:
+        raise ValueError(
+            "no source is described yet; describe one, or take away the # before one that cxlib "
+            "init left as a comment"
+        )
     return handler(expand_presets(words, (info.context or {}).get("exports")))
 
 
@@ -459,12 +477,13 @@ def load_sources(path: str | Path, *, exports: str | Path | None = None) -> Sour
     Traceback (most recent call last):
     ...
     cxlib.errors.CxError: there is no file 'nowhere/sources.yml'; it says what each export holds
+    (cxlib init writes a first one)
     """
     folder = Path(path).parent / "exports" if exports is None else Path(exports)
     return read_description(
         path,
         Sources,
-        says="what each export holds",
+        says="what each export holds (cxlib init writes a first one)",
         needs="name and sources",
         context={"exports": folder if folder.is_dir() else None},
     )

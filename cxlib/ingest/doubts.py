@@ -41,9 +41,10 @@ def find_doubts(
     -------
     list of str
         On sources most of whose rows are rejected, event rules whose ``when`` and ``unless`` no
-        usable row meets, and touchpoints that ``journeys``, ``spells`` or ``meaning`` name and no
-        row gives. A rule is passed over where its columns may be lacking (``may_lack``), as in
-        presets, which describe more than most exports hold.
+        usable row meets, values of a map that rows spell in another case, and touchpoints that
+        ``journeys``, ``spells`` or ``meaning`` name and no row gives. A rule is passed over where
+        its columns may be lacking (``may_lack``), as in presets, which describe more than most
+        exports hold.
 
     Examples
     --------
@@ -64,6 +65,9 @@ def find_doubts(
         for rule in _unmet(item):
             said.append(f"{item.name}: {_unmet_said(item, rule)}")
             unmet |= {rule.touchpoint} if isinstance(rule.touchpoint, str) else set()
+        said += [
+            f"{item.name}: {text}" for rule in item.rule.events for text in _spelled(item, rule)
+        ]
     for name, where in _named(config):
         if name not in touchpoints and name not in unmet:
             likely = _likely(name, touchpoints)
@@ -98,6 +102,20 @@ def _unmet_said(item: StagedSource, rule: EventRule) -> str:
             hint = _likely(values[0], seen) or f"; there are {_listed(seen)}"
             return f"no row gives {named!r}: {column!r} is nowhere {wanted}{hint}"
     return said
+
+
+def _spelled(item: StagedSource, rule: EventRule) -> list[str]:
+    """What is said of values of a map that stand in the rows in another case only."""
+    named = rule.touchpoint
+    if isinstance(named, str) or item.rows is None:
+        return []
+    seen = _values(item.rows, named.column)
+    alike = {value.casefold(): value for value in seen}
+    return [
+        f"{named.column!r} is nowhere {value!r}; did you mean {alike[value.casefold()]!r}?"
+        for value in named.map
+        if value not in seen and value.casefold() in alike
+    ]
 
 
 def _values(rows: ir.Table, column: str) -> list[str]:

@@ -196,7 +196,13 @@ def find_files(rule: Source, exports: Path) -> list[Path]:
     """
     if rule.file is None:
         return []
-    if Path(rule.file).is_absolute() or ".." in Path(rule.file).parts:
+    folder, named = exports.resolve(), Path(rule.file)
+    if named.is_absolute() and named.resolve().is_relative_to(folder):
+        raise CxError(
+            f"the file {rule.file!r} is named by an absolute path; write it relative to the "
+            f"exports folder: file: {named.resolve().relative_to(folder).as_posix()}"
+        )
+    if named.is_absolute() or ".." in named.parts:
         raise CxError(f"the file {rule.file!r} lies outside the exports folder; move it there")
     # A name with brackets may be a pattern, and is first of all a name.
     literal = [rule.file] if (exports / rule.file).is_file() else []

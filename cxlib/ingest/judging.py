@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import reduce
 from operator import or_
 
@@ -73,7 +74,7 @@ def judge(
             found += _time_problems(rows, column, rows[name])
     for number, event in enumerate(rule.events):
         meant = applies(rows, event)
-        for kind, wrong, said in _event_problems(rows, event, number, rule.decimal):
+        for kind, wrong, said in _event_problems(rows, event, number, rule):
             found.append((kind, meant & wrong, said))
     for kind, wrong, said in found:
         # Two rules that read the same column find the same mistake once.
@@ -165,9 +166,7 @@ def _id_problems(rows: ir.Table, column: str) -> list[_Problem]:
     return [("no id", rows.cx_record.isnull(), empty), ("repeated id", rows.cx_repeated, said)]
 
 
-def _event_problems(
-    rows: ir.Table, event: EventRule, number: int, decimal: str | None
-) -> list[_Problem]:
+def _event_problems(rows: ir.Table, event: EventRule, number: int, rule: Source) -> list[_Problem]:
     column = event.time.column
     problems = _time_problems(rows, event.time, rows[f"cx_time_{number}"])
     if not event.optional:
@@ -187,11 +186,11 @@ def _event_problems(
             said = ibis.literal(f"no {field} for {fact.column!r} = ") + _shown(text)
             problems.append((field, text.notnull() & described(rows, fact).isnull(), said))
     if event.value is not None:
-        problems.append(_number_problem(rows, event.value.column, None, decimal))
+        problems.append(_number_problem(rows, event.value.column, None, rule))
     if isinstance(event.currency, FieldColumn):
         problems.append(_currency_problem(rows, event, event.currency.column))
     if event.score is not None:
-        problems.append(_number_problem(rows, event.score.column, event.score.scale, decimal))
+        problems.append(_number_problem(rows, event.score.column, event.score.scale, rule))
     return problems
 
 
@@ -199,12 +198,46 @@ def _time_problems(rows: ir.Table, column: TimeColumn, time: ir.TimestampValue) 
     name = column.column
     text = rows[name]
     unreadable = ibis.literal(f"unreadable time in {name!r}: ") + _shown(text)
+    declared = f'; its format is "{column.format}"'
+    unreadable = unreadable + (declared if column.format else _usual_format(text))
     far = ibis.literal(f"the time in {name!r} lies outside {EARLIEST} to {LATEST}: ")
     inside = (time >= ibis.timestamp(EARLIEST)) & (time < ibis.timestamp(LATEST))
     return [
         (f"time {name}", text.notnull() & time.isnull(), unreadable),
         (f"far {name}", time.notnull() & ~inside, far + _shown(text)),
     ]
+
+
+_DAY, _MONTH, _YEAR = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:0?[1-9]|1[0-2])", r"(?:19|20)\d\d"
+_USUAL = (
+    (rf"{_DAY}\.{_MONTH}\.{_YEAR}", ("%d.%m.%Y",)),
+    (rf"{_DAY}-{_MONTH}-{_YEAR}", ("%d-%m-%Y",)),
+    (rf"{_MONTH}/{_MONTH}/{_YEAR}", ("%d/%m/%Y", "%m/%d/%Y")),
+    (rf"{_DAY}/{_MONTH}/{_YEAR}", ("%d/%m/%Y",)),
+    (rf"{_MONTH}/{_DAY}/{_YEAR}", ("%m/%d/%Y",)),
+    (rf"{_YEAR}/{_MONTH}/{_DAY}", ("%Y/%m/%d",)),
+    (r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])", ("%Y%m%d",)),
+)
+"""Usual notations of dates other than ISO 8601, and the formats that read them."""
+_CLOCKS = (
+    ("", ""),
+    (r" (?:[01]?\d|2[0-3]):[0-5]\d", " %H:%M"),
+    (r" (?:[01]?\d|2[0-3]):[0-5]\d:[0-5]\d", " %H:%M:%S"),
+)
+
+
+def _usual_format(text: ir.StringValue) -> ir.StringValue:
+    """What to add where a time has a usual notation; an empty text for any other."""
+    fits = [
+        (text.re_search(f"^{date}{time}$"), _to_add(f"{form}{clock}" for form in forms))
+        for date, forms in _USUAL
+        for time, clock in _CLOCKS
+    ]
+    return ibis.cases(*fits, else_="")
+
+
+def _to_add(forms: Iterable[str]) -> str:
+    return "; add format: " + " or ".join(f'"{form}"' for form in forms)
 
 
 def _currency_problem(rows: ir.Table, event: EventRule, column: str) -> _Problem:
@@ -220,17 +253,26 @@ def _currency_problem(rows: ir.Table, event: EventRule, column: str) -> _Problem
     )
 
 
-def _number_problem(
-    rows: ir.Table, column: str, scale: str | None, decimal: str | None
-) -> _Problem:
+def _number_problem(rows: ir.Table, column: str, scale: str | None, rule: Source) -> _Problem:
     text = rows[column]
-    number = as_number(rows[column], decimal)
+    number = as_number(rows[column], rule.decimal)
     wrong, meant = number.isnull(), "no number"
     if scale is not None:
         low, _, high = SCALES[scale]
         wrong, meant = wrong | ~number.between(low, high), f"no {scale} score ({low:g} to {high:g})"
     said = ibis.literal(f"{meant} in {column!r}: ") + _shown(text)
+    if rule.decimal is None and rule.takes_decimal:
+        said = said + _sign_to_add(text)
     return (f"number {column}", text.notnull() & wrong, said)
+
+
+def _sign_to_add(text: ir.StringValue) -> ir.StringValue:
+    """What to add where a number has another decimal sign; an empty text where it has none."""
+    fits = [
+        (text.contains(",") & as_number(text, sign).notnull(), f'; add decimal: "{sign}"')
+        for sign in (",", ".")
+    ]
+    return ibis.cases(*fits, else_="")
 
 
 def _shown(value: ir.StringValue) -> ir.StringValue:

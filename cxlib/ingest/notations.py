@@ -12,6 +12,7 @@ import pandas as pd
 from cxlib.ingest.rules import NUMBERS
 
 __all__ = [
+    "FORMATS",
     "MOSTLY",
     "are_numbers",
     "decimal_sign",
@@ -27,11 +28,12 @@ MOSTLY = 0.9
 _ISO = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?(?:Z|UTC|[+-]\d{2}:?\d{2}))?)?"
 )
-_FORMATS = [
+FORMATS = [
     f"{day}{time}"
     for day in ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y%m%d")
     for time in ("", " %H:%M", " %H:%M:%S")
 ]
+"""Formats of times other than ISO 8601 that are tried."""
 _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _SIGNED = {sign: re.compile(pattern) for sign, pattern in NUMBERS.items()}
 
@@ -82,7 +84,7 @@ def time_format(values: pd.Series, *, at_least: float = MOSTLY) -> str | None:
         return None
     # A column of numbers or words is none of times, whatever the format: a few values tell.
     first = values.head(10)
-    likely = [form for form in _FORMATS if any(is_time(text, form) for text in first)]
+    likely = [form for form in FORMATS if any(is_time(text, form) for text in first)]
     shares = {form: sum(is_time(text, form) for text in values) / len(values) for form in likely}
     best = max(shares, key=lambda form: shares[form], default="")
     return best if best and shares[best] > at_least else ""

@@ -117,13 +117,28 @@ class Place(Strict):
     def _fits_the_kind_of_file(self) -> Place:
         if self.file is None:
             return self
-        kind = re.search(r"(\.\w+?)(?:\.(?:gz|zst))?$", self.file.lower())
-        suffix = kind.group(1) if kind else ""
+        suffix = self._suffix
         if self.sheet and suffix not in WORKBOOKS:
             raise ValueError(f"sheet is for workbooks ({', '.join(WORKBOOKS)}); leave it out")
-        if self.decimal and suffix in (".parquet", *JSON):
+        if self.decimal and not self.takes_decimal:
             raise ValueError(f"the numbers of a {suffix} file have no decimal sign; leave it out")
         return self
+
+    @property
+    def _suffix(self) -> str:
+        kind = re.search(r"(\.\w+?)(?:\.(?:gz|zst))?$", (self.file or "").lower())
+        return kind.group(1) if kind else ""
+
+    @property
+    def takes_decimal(self) -> bool:
+        """Whether its numbers may have a declared decimal sign.
+
+        Examples
+        --------
+        >>> Place(file="a.csv.gz").takes_decimal, Place(file="a.parquet").takes_decimal
+        (True, False)
+        """
+        return self.file is not None and self._suffix not in (".parquet", *JSON)
 
     def file_options(
         self, sheet: str | None = None, unbroken: frozenset[str] = frozenset()

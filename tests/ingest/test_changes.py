@@ -54,7 +54,7 @@ def test_a_renamed_column_comes_with_its_mapping_even_where_nothing_of_the_file_
 def test_a_name_that_is_like_the_missing_one_is_offered(tmp_path):
     with pytest.raises(
         CxError,
-        match=r"no column 'amount' .*called so now, add aliases: \{amount: \[Amount_EUR\]\}",
+        match=r"no column 'amount'; did you mean 'Amount_EUR'\? .*aliases: \{amount: \[Amount_EUR",
     ):
         build(tmp_path, {"orders.csv": GOOD.replace("amount", "Amount_EUR")})
 

@@ -11,6 +11,37 @@ from tests.ingest.workspaces import ORDERS, write
     ("old", "new", "said"),
     [
         ("key: account", "kee: account", r"line 7, .*the word 'kee' means nothing here"),
+        ("key: account", "kee: account", r"nothing here; did you mean 'key'\?$"),
+        (
+            "touchpoint:",
+            "touchpont:",
+            r"'touchpont' means nothing here; did you mean 'touchpoint'\?",
+        ),
+        ("time: at", "time: {column: at, formt: x}", r"'formt' .* did you mean 'format'\?"),
+        ("value: amount", "value: {column: a, negativ: true}", r"did you mean 'negative'\?"),
+        ("id: order_id", "borrow: [{oof: a, by: b, columns: [c]}]", r"did you mean 'of'\?"),
+        (
+            "name: shop",
+            "name: shop\n    observe_until: 2024-01-01",
+            "did you mean 'observed_until'",
+        ),
+        ("name: shop", "name: shop\n    spells: {s: {strt: a}}", r"did you mean 'start'\?"),
+        ("name: shop", "name: shop\n    zzz: 1", "the word 'zzz' means nothing here$"),
+        (
+            "{key: account}",
+            "account",
+            r"line 7, .*write \{key: account\}, or \{column: acc",
+        ),
+        (
+            "name: shop",
+            "name: shop\n    observed_until: 31.12.2024",
+            "-31, and not '31.12.2024'",
+        ),
+        (
+            "name: shop",
+            "name: shop\n    observed_until: 31.12.2024 10:00",
+            "as year-month-day",
+        ),
         ("file: orders.csv", "fiel: orders.csv", "line 5, .*means nothing here"),
         ("time: at", "time: {colum: at}", "line 9, .*the word 'colum' means nothing here"),
         ("{key: account}", "{key: account, of: orders}", r"line 7, .*either \{key: COLUMN\}"),

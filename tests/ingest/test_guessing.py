@@ -45,7 +45,7 @@ def test_an_export_in_a_windows_encoding_is_read_in_it(german):
     assert found["auftraege"].encoding is None
     result = build_store(folder)
     assert [reason for _, reason in rejects(result)] == [
-        "unreadable time in 'Datum': '31.02.2024 10:00'"
+        "unreadable time in 'Datum': '31.02.2024 10:00'; its format is \"%d.%m.%Y %H:%M\""
     ]
 
 

@@ -41,7 +41,7 @@ def test_numbers_with_a_declared_decimal_comma_are_read(tmp_path):
 def test_thousands_are_parted_only_where_the_decimal_sign_is_declared(tmp_path):
     text = 'order_id,account,at,amount\n1,a,2024-01-01,"1,234.5"\n2,a,2024-01-01,1\n'
     assert rejects(build(tmp_path, {"orders.csv": text})) == [
-        (1, "no number in 'amount': '1,234.5'")
+        (1, "no number in 'amount': '1,234.5'; add decimal: \".\"")
     ]
     sources = ORDERS.replace("id: order_id", 'decimal: "."\n        id: order_id')
     assert events(build(tmp_path, {"orders.csv": text}, sources))["value"].tolist() == [1234.5, 1.0]

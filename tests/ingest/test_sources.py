@@ -107,7 +107,9 @@ def test_a_missing_column_rejects_every_row_of_the_file_and_says_what_it_has(tmp
     late = "order_id,account,when,amount\n3,a,2024-01-03,1\n4,a,2024-01-03,1\n"
     result = build(tmp_path, {"orders.csv": GOOD, "late.csv": late}, sources)
     ((_, said),) = rejects(result)
-    assert said == "late.csv: no column 'at' (it has 'order_id', 'account', 'when', 'amount')"
+    has = "it has 'order_id', 'account', 'when', 'amount'"
+    mend = "name one of these, or add aliases: {at: [NAME]}"
+    assert said == f"late.csv: no column 'at' ({has}); {mend}"
     assert adds_up(result)["rows_rejected"] == 2
 
 
@@ -179,7 +181,8 @@ def test_a_source_may_have_a_zone_and_a_format_of_its_own(tmp_path):
     text = "order_id,account,at,amount\n1,a,31/12/2024 23:30,1\n2,a,2024-12-31,1\n"
     result = build(tmp_path, {"orders.csv": text}, sources)
     assert str(events(result)["occurred_at"].iloc[0]) == "2025-01-01 04:30:00"
-    assert rejects(result) == [(2, "unreadable time in 'at': '2024-12-31'")]
+    said = "unreadable time in 'at': '2024-12-31'; its format is \"%d/%m/%Y %H:%M\""
+    assert rejects(result) == [(2, said)]
 
 
 def test_rows_without_an_id_keep_the_order_of_their_file(tmp_path):

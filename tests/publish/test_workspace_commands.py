@@ -157,6 +157,12 @@ def test_check_stops_at_what_a_build_would_stop_at(run, tmp_path, sources, said)
             "orders: no row gives 'paid_order', since none meets its when and unless",
         ),
         (
+            MEANT.replace(
+                "touchpoint: placed_order", "touchpoint: {column: status, map: {PAID: bought}}"
+            ),
+            "orders: 'status' is nowhere 'PAID'; did you mean 'paid'?",
+        ),
+        (
             taken_as_it_is(f"{MEANT}    journeys: {{start: payed}}\n"),
             "no row gives 'payed', which journeys: start names; did you mean 'paid'?",
         ),
@@ -203,7 +209,8 @@ def test_columns_of_json_lines_that_the_first_rows_lack_are_a_warning(run, tmp_p
     lines = '{"order_id": 1, "account": "a", "at": "2024-01-01"}\n'
     sources = MEANT.replace("orders.csv", "orders.jsonl").replace(", when: {status: paid}", "")
     workspace = write(tmp_path, {"orders.jsonl": lines}, f"{sources}    personal: [phone]\n")
-    code, out, _ = run("check", workspace)
+    assert run("check", workspace)[0] == 1
+    code, out, _ = run("check", workspace, "--rows", 1)  # there may be more
     assert code == 0
     assert "warning: there is no column 'phone' that is personal in any export" in out
 
@@ -305,3 +312,18 @@ def test_init_where_there_is_nothing_to_read_says_so(run, tmp_path):
     assert code == 1
     assert "there is no export in" in err
     assert run("init", tmp_path / "nowhere")[0] == 1
+
+
+def test_check_without_a_description_names_init(run, tmp_path):
+    code, _, err = run("check", tmp_path)
+    assert code == 1
+    assert "sources.yml'; it says what each export holds (cxlib init writes a first one)" in err
+
+
+def test_check_after_init_could_use_nothing_says_that_no_source_is_described(run, tmp_path):
+    (tmp_path / "exports").mkdir()
+    (tmp_path / "exports" / "stock.csv").write_text("sku\nA\n")
+    assert run("init", tmp_path)[0] == 0
+    code, _, err = run("check", tmp_path)
+    assert code == 1
+    assert "sources: no source is described yet; describe one, or take away the #" in err
