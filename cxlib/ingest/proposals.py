@@ -9,7 +9,7 @@ import pandas as pd
 
 from cxlib.ingest.event_logs import CASE
 from cxlib.ingest.looks import Look, plain_name
-from cxlib.ingest.notations import are_numbers, filled, is_ambiguous, is_time, time_format
+from cxlib.ingest.notations import MOSTLY, are_numbers, filled, is_ambiguous, is_time, time_format
 
 __all__ = ["ask_of", "propose", "refer"]
 
@@ -165,7 +165,8 @@ def _customer(look: Look) -> str:
 
 def _event(look: Look, column: str) -> list[str]:
     form = look.times[column]
-    empty = bool(look.frame[column].isna().any() or (look.frame[column] == "").any())
+    values = filled(look.frame[column])
+    empty = len(look.frame) - len(values)
     name = f"{{column: {_word(str(look.kind))}}}" if look.kind else _touchpoint(look, column)
     why = "" if look.kind else "    # to decide: the name, from the customer's side"
     lines = [f"      - touchpoint: {name}{why}"]
@@ -175,10 +176,12 @@ def _event(look: Look, column: str) -> list[str]:
         is_ambiguous(look.frame[name], other) for name, other in look.times.items() if other
     ):
         lines[-1] += "    # to decide: day or month first"
-    wrong = _misfit(filled(look.frame[column]), form)
+    wrong = _misfit(values, form)
     if wrong:
         lines[-1] += f"    # {wrong}"
-    if empty:
+    first = column == next(iter(look.times))
+    # The first time is that of the row itself: where few lack it, an empty one is a mistake.
+    if empty and not (first and len(values) > MOSTLY * len(look.frame)):
         lines.append("        optional: true")
     for said, value in look.when.items():
         lines.append(
@@ -186,7 +189,7 @@ def _event(look: Look, column: str) -> list[str]:
         )
     for name, said in look.fields.items():
         lines.append(f"        {name}: {{column: {_word(said)}}}")
-    if column == next(iter(look.times)):
+    if first:
         lines += _measures(look)
     return lines
 

@@ -59,7 +59,8 @@ def sample_file(path: Path, target: Path, rows: int) -> None:
 def _sample_lines(path: Path, target: Path, rows: int) -> None:
     packed = PACKED.get(path.suffix.lower())
     with io.BufferedReader(open_bytes(path)) as file:  # type: ignore[type-var]
-        if file.peek(2)[:2] in _WIDE:
+        start = file.peek(64)[:64]
+        if start[:2] in _WIDE or b"\0" in start:
             shutil.copyfile(path, target)  # its line ends are no single bytes
             return
         with pa.output_stream(str(target), compression=packed) as sample:

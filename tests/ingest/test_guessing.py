@@ -88,9 +88,11 @@ def test_a_spoilt_line_among_letters_in_utf8_makes_no_other_encoding(tmp_path):
     assert "encoding" not in guessed(tmp_path, {"orders.csv": text}).text
 
 
-def test_text_in_utf16_is_declared(tmp_path):
-    guess = guessed(tmp_path, {"customers.csv": CUSTOMERS.encode("utf-16")})
-    assert "encoding: utf-16 " in guess.text
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_text_in_utf16_is_declared(tmp_path, encoding):
+    text = CUSTOMERS + "".join(f"K{n};Groß;k{n}@example.org;\n" for n in range(20, 600))
+    guess = guessed(tmp_path, {"customers.csv": text.encode(encoding)})
+    assert f"encoding: {encoding} " in guess.text
     assert guess.found is not None
     assert guess.found.useless == []
 
@@ -154,3 +156,13 @@ def test_published_event_logs_give_the_log_that_a_person_describes(tmp_path, sha
     assert found.equals(told)
     ended = ~built.table("journeys").to_pandas()["is_open"]
     assert ended.mean() > 0.9
+
+
+def test_an_empty_time_of_the_row_itself_is_a_mistake_and_a_later_one_did_not_happen(tmp_path):
+    rows = "".join(f"{n},a,{'2024-01-05' if n else ''},\n" for n in range(20))
+    header = "order_id,customer_id,placed_at,shipped_at\n"
+    guessed(tmp_path, {"orders.csv": f"{header}{rows}20,a,2024-01-06,2024-01-07\n"})
+    (orders,) = load_sources(tmp_path / "sources.yml").sources.values()
+    assert [rule.optional for rule in orders.events] == [False, True]
+    reasons = [reason for _, reason in rejects(build_store(tmp_path))]
+    assert reasons == ["no time: the column 'placed_at' is empty"]

@@ -34,6 +34,8 @@ __all__ = [
 PACKED = {".gz": "gzip", ".zst": "zstd"}
 """Compressions by the end of a file's name, as pyarrow and DuckDB call them."""
 _CHUNK = 1 << 20
+_CONTINUING = bytes(range(0x80, 0xC0))
+"""Bytes of UTF-8 inside a letter."""
 
 
 def plain_suffix(path: Path) -> str:
@@ -191,14 +193,18 @@ def find_encoding(path: Path) -> str | None:
         start = file.peek(_CHUNK)[:_CHUNK]
         if b"\0" in start:
             return likely_encoding(start)
-        for line in file:
-            if line.isascii():
+        begun = False
+        while line := file.readline(_CHUNK):
+            # A line longer than that may be cut inside a letter.
+            part = line.lstrip(_CONTINUING) if begun else line
+            begun = not line.endswith(b"\n")
+            if part.isascii():
                 continue
-            if is_utf8(line):
+            if is_utf8(part):
                 utf8 += 1
             else:
                 others += 1
-                strange += line if len(strange) < _CHUNK else b""
+                strange += part if len(strange) < _CHUNK else b""
     return likely_encoding(strange) if others > utf8 else None
 
 
