@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeGuard, TypeVar, get_args, get_origin
@@ -142,6 +143,8 @@ def _explain(file: str, tree: yaml.Node, error: ValidationError, model: type[Bas
         said = _MEANT[mistake["type"]].format(word=mistake["loc"][-1])
     if mistake["type"] == "extra_forbidden":
         said += _likely(str(mistake["loc"][-1]), words_at(model, mistake["loc"][:-1]))
+    if mistake["type"] == "value_error" and not known:
+        line = _line_of(tree, said) or line
     more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
     return f"{file} line {line}{', ' + place if place else ''}: {said}{more}"
 
@@ -200,6 +203,29 @@ def _kinds(annotation: Any) -> list[Any]:
         return [annotation]
     inner = get_args(annotation)[:1] if origin is Annotated else get_args(annotation)
     return [found for item in inner for found in _kinds(item)] if origin is not Literal else []
+
+
+def _line_of(tree: yaml.Node, said: str) -> int | None:
+    """Line of the first word in quotes, of a mistake of the whole, that stands in one place."""
+    words = list(_words_of(tree, set()))
+    for name in re.findall(r"'([^']*)'", said.partition(";")[0]):
+        lines = [line for word, line in words if word == name]
+        if len(lines) == 1:
+            return lines[0]
+    return None
+
+
+def _words_of(node: yaml.Node, seen: set[int]) -> Iterator[tuple[str, int]]:
+    """Words of a tree with their lines; a part that stands in several places once."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.ScalarNode):
+        yield str(node.value), node.start_mark.line + 1
+        return
+    for item in node.value:
+        for part in item if isinstance(item, tuple) else (item,):
+            yield from _words_of(part, seen)
 
 
 def _is_model(kind: Any) -> TypeGuard[type[BaseModel]]:

@@ -42,6 +42,13 @@ from tests.ingest.workspaces import ORDERS, write
             "name: shop\n    observed_until: 31.12.2024 10:00",
             "as year-month-day",
         ),
+        (
+            "name: shop",
+            "name: shop\n    journeys:\n      end: [left]",
+            "line 4: .*touchpoint 'left'",
+        ),
+        ("{key: account}", "{column: a, of: order}", "line 7: there is no source 'order' to which"),
+        ("name: shop", "name: shop\n    spells: {orders: {start: x}}", "line 3: .*touchpoint 'x'"),
         ("file: orders.csv", "fiel: orders.csv", "line 5, .*means nothing here"),
         ("time: at", "time: {colum: at}", "line 9, .*the word 'colum' means nothing here"),
         ("{key: account}", "{key: account, of: orders}", r"line 7, .*either \{key: COLUMN\}"),
