@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from cxlib.ingest.fetched import fetch_source
 from cxlib.ingest.identity import assign_customers
 from cxlib.ingest.inputs import Input, find_files, find_inputs
 from cxlib.ingest.quality import check_findings
-from cxlib.ingest.sampling import sample_file
+from cxlib.ingest.sampling import holds_text, sample_file
 from cxlib.ingest.silences import Silences, silences_of
 from cxlib.ingest.sources import StagedSource, stage_source
 from cxlib.ingest.staging import StagedFiles
@@ -112,7 +112,9 @@ def check_sources(config: Sources, exports: Path, *, rows: int = 10_000) -> Sour
             events = _events(staged)
             counts = _counts(staged, events)
             doubts = _claimed(config, staged, events, sure=not _grows(config, counts, rows))
-            doubts += find_doubts(config, staged, counts, _touchpoints(events))
+            cut = set(counts.loc[counts["rows"] >= rows, "source"])
+            elsewhere = partial(_holds, config, exports, cut)
+            doubts += find_doubts(config, staged, counts, _touchpoints(events), elsewhere)
             silences = None if events is None else silences_of(events)
             return SourcesCheck(counts, _examples(events), doubts, silences)
     finally:
@@ -175,6 +177,15 @@ def _grows(config: Sources, counts: pd.DataFrame, rows: int) -> bool:
     cut = counts.loc[counts["rows"] >= rows, "source"]
     files = [str(config.sources[name].file).lower() for name in cut]
     return any(kind in file for file in files for kind in (".jsonl", ".ndjson"))
+
+
+def _holds(config: Sources, exports: Path, cut: set[str], source: str, text: str) -> bool:
+    """Whether the files of a source hold a text, where not all of their rows were looked at."""
+    rule = config.sources[source]
+    if source not in cut:
+        return False
+    sought = text.encode(rule.encoding or "utf-8", errors="replace")
+    return any(holds_text(path, sought) for path in find_files(rule, exports))
 
 
 def _touchpoints(events: ir.Table | None) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
 
 import ibis.expr.types as ir
@@ -23,6 +23,7 @@ def find_doubts(
     staged: Mapping[str, StagedSource],
     counts: pd.DataFrame,
     touchpoints: Collection[str],
+    elsewhere: Callable[[str, str], bool] = lambda source, text: False,
 ) -> list[str]:
     """What looks wrong, in sentences.
 
@@ -36,6 +37,9 @@ def find_doubts(
         One row per source: ``source``, ``rows``, ``rejected`` and ``reason``.
     touchpoints
         Those of the events that these rows give.
+    elsewhere
+        Whether further rows of a source, by its name, hold a text: then it is no doubt that these
+        rows lack it.
 
     Returns
     -------
@@ -63,13 +67,14 @@ def find_doubts(
     unmet: set[str] = set()
     for item in staged.values():
         for rule in _unmet(item):
-            said.append(f"{item.name}: {_unmet_said(item, rule)}")
+            if not _met_elsewhere(item, rule, elsewhere):
+                said.append(f"{item.name}: {_unmet_said(item, rule)}")
             unmet |= {rule.touchpoint} if isinstance(rule.touchpoint, str) else set()
         said += [
             f"{item.name}: {text}" for rule in item.rule.events for text in _spelled(item, rule)
         ]
     for name, where in _named(config):
-        if name not in touchpoints and name not in unmet:
+        if name not in touchpoints and name not in unmet and not _given(config, name, elsewhere):
             likely = _likely(name, touchpoints)
             said.append(f"no row gives {name!r}, which {where} names{likely}")
     return said
@@ -88,6 +93,27 @@ def _unmet(item: StagedSource) -> list[EventRule]:
     met = {name: rows.count(where=applies(rows, rule)) for name, rule in rules.items()}
     (counted,) = rows.aggregate(n=rows.count(), **met).to_pyarrow().to_pylist()
     return [rule for name, rule in rules.items() if counted["n"] and not counted[name]]
+
+
+def _met_elsewhere(
+    item: StagedSource, rule: EventRule, elsewhere: Callable[[str, str], bool]
+) -> bool:
+    conditions = rule.when.values()
+    return bool(conditions) and all(
+        any(elsewhere(item.name, value) for value in values) for values in conditions
+    )
+
+
+def _given(config: Sources, name: str, elsewhere: Callable[[str, str], bool]) -> bool:
+    """Whether further rows hold a text that a column gives as this touchpoint."""
+    for source, rule in config.sources.items():
+        columns = [one.touchpoint for one in rule.events if not isinstance(one.touchpoint, str)]
+        for column in columns:
+            texts = [said for said, meant in column.map.items() if meant == name]
+            texts += [name] if column.other == "keep" else []
+            if any(elsewhere(source, text) for text in texts):
+                return True
+    return False
 
 
 def _unmet_said(item: StagedSource, rule: EventRule) -> str:

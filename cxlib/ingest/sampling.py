@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 
 from cxlib.engine.files.plain import PACKED, open_bytes, plain_suffix
 
-__all__ = ["sample_file"]
+__all__ = ["holds_text", "sample_file"]
 
 _LINES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson")
 _LARGEST = 100 * 1024**2
 """Bytes at which a sample ends at last, though a quote be never closed."""
+_CHUNK = 1 << 20
 _WIDE = (b"\xff\xfe", b"\xfe\xff")
 """How text in UTF-16 begins."""
 
@@ -78,3 +79,26 @@ def _sample_parquet(path: Path, target: Path, rows: int) -> None:
     batch = next(file.iter_batches(batch_size=rows), None)
     table = file.schema_arrow.empty_table() if batch is None else pa.Table.from_batches([batch])
     pq.write_table(table, target)
+
+
+def holds_text(path: Path, text: bytes) -> bool:
+    """Whether bytes stand anywhere in a file of lines, packed or not; False for other kinds.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.csv")
+    ...     _ = path.write_text("id,status\\n1,paid\\n")
+    ...     holds_text(path, b"paid"), holds_text(path, b"payed")
+    (True, False)
+    """
+    if plain_suffix(path) not in _LINES:
+        return False
+    with open_bytes(path) as file:
+        before = b""
+        while chunk := file.read(_CHUNK):
+            if text in before + chunk:
+                return True
+            before = chunk[-len(text) :]
+    return False

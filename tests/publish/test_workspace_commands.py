@@ -215,6 +215,22 @@ def test_columns_of_json_lines_that_the_first_rows_lack_are_a_warning(run, tmp_p
     assert "warning: there is no column 'phone' that is personal in any export" in out
 
 
+def test_what_further_rows_of_the_files_hold_is_no_warning(run, tmp_path):
+    rows = STATES + "99,a,2024-02-01,1,refunded\n"
+    sources = MEANT.replace("status: paid", "status: refunded")
+    workspace = write(
+        tmp_path, {"orders.csv": rows}, f"{sources}    meaning: {{buys: paid_order}}\n"
+    )
+    assert "warning" not in run("check", workspace, "--rows", 5)[1]
+    taken = taken_as_it_is(f"{MEANT}    meaning: {{buys: refunded}}\n")
+    taken = taken.replace("status: paid", "status: nothing")
+    out = run("check", write(tmp_path, {"orders.csv": rows}, taken), "--rows", 5)[1]
+    assert [line for line in out.splitlines() if line.startswith("warning")] == [
+        "warning: orders: no row gives 'paid_order': 'status' is nowhere 'nothing'; "
+        "there are 'open', 'paid'"
+    ]
+
+
 def test_check_says_where_no_source_has_events(run, tmp_path):
     sources = MEANT[: MEANT.index("        events:")]
     code, _, err = run("check", write(tmp_path, {"orders.csv": STATES}, sources))
