@@ -214,6 +214,7 @@ def _counts(staged: dict[str, StagedSource], events: ir.Table | None) -> pd.Data
             continue
         read = sum(int(str(file["rows_read"])) for file in item.files)
         lost, reason = _rejected(item.rejects)
+        reason = reason or ("" if read else "the export has no rows")
         used = read - lost
         rows.append((name, read, used, int(found.get(name, 0)), lost, reason))
     columns = ["source", "rows", "used", "events", "rejected", "reason"]

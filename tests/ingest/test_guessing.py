@@ -166,3 +166,9 @@ def test_an_empty_time_of_the_row_itself_is_a_mistake_and_a_later_one_did_not_ha
     assert [rule.optional for rule in orders.events] == [False, True]
     reasons = [reason for _, reason in rejects(build_store(tmp_path))]
     assert reasons == ["no time: the column 'placed_at' is empty"]
+
+
+def test_an_export_without_rows_says_why_it_is_left_out(tmp_path):
+    guess = guessed(tmp_path, {"orders.csv": "order_id,customer_id,placed_at\n"})
+    assert "  # to decide: the export has no rows\n  #  orders:" in guess.text
+    assert guess.notes[-1] == "orders: left as a comment, the export has no rows"
