@@ -95,7 +95,9 @@ def _differ_by_more_than_case(kind: str, names: Iterable[str]) -> None:
 
 def _as_customer(value: Any) -> Any:
     if isinstance(value, str):
-        raise ValueError(f"write {{key: {value}}}, or {{column: {value}, of: SOURCE}}")
+        raise ValueError(
+            f"write customer: {{key: {value}}}, or customer: {{column: {value}, of: SOURCE}}"
+        )
     return value
 
 

@@ -17,11 +17,11 @@ from cxlib.engine.files.reading import read_file
 from cxlib.engine.functions import keyed_hash
 from cxlib.engine.writing import create_table, create_temporary_view, row_count
 from cxlib.errors import CxError
-from cxlib.ingest.changes import renaming
 from cxlib.ingest.config import Source, Sources
 from cxlib.ingest.inputs import Input
 from cxlib.ingest.judging import judge, repeated_ids
 from cxlib.ingest.linking.fields import identity_fields, tells_who
+from cxlib.ingest.missing import no_file, other_delimiter, without_columns
 from cxlib.ingest.rows import borrow_columns, fill_columns, name_columns, trim_columns
 from cxlib.ingest.staging import KeptFile, StagedFiles, with_personal
 
@@ -154,7 +154,7 @@ def stage_source(
     if not inputs and rule.optional:
         return StagedSource(name, rule)
     if not inputs:
-        missing = _whole_file(name, str(rule.file), 0, _no_file(str(rule.file)))
+        missing = _whole_file(name, str(rule.file), 0, no_file(str(rule.file)))
         return StagedSource(name, rule, rejects=(missing,))
     places = kept.place(name, inputs, around=_around(rule, staged))
     known = [kept.find(place) for place in places]
@@ -194,12 +194,6 @@ def stage_source(
     if judged is None:
         return whole
     return replace(whole, rejects=(*rejects, _rejected_rows(judged, whole)))
-
-
-def _no_file(file: str) -> str:
-    first, slash, rest = file.partition("/")
-    hint = f"; write it relative to the exports folder: file: {rest}" if first == "exports" else ""
-    return f"no such file{hint if slash else ''}"
 
 
 def _around(rule: Source, staged: Mapping[str, StagedSource]) -> str:
@@ -302,49 +296,13 @@ def _read_input(
     rejects = [_unreadable(config, item, read)] if len(read.unreadable) else []
     missing = sorted(rule.columns_used() - set(read.table.columns))
     if missing:
-        reason = _without_columns(missing, counts["columns"], rule)
-        if _other_delimiter(missing, counts["columns"], rule) is not None:
+        reason = without_columns(missing, counts["columns"], rule)
+        if other_delimiter(missing, counts["columns"], rule) is not None:
             # No line was parted as it should: what is said of single ones is no help.
             return None, [_whole_file(item.source, item.file, counts["rows_read"], reason)], counts
         rejects.append(_whole_file(item.source, item.file, readable, reason))
         return None, rejects, counts
     return read.table, rejects, counts
-
-
-def _without_columns(missing: Sequence[str], columns: Sequence[str], rule: Source) -> str:
-    """What is missing, and how to mend it: another name, another delimiter, or an alias."""
-    said = f"no column {', '.join(repr(column) for column in missing)}"
-    has = f"it has {', '.join(repr(column) for column in columns)}"
-    delimiter = _other_delimiter(missing, columns, rule)
-    if delimiter is not None:
-        return (
-            f"{said}, since {rule.delimiter!r} does not part its first line; write delimiter: "
-            f'"{delimiter}", or leave it out ({has})'
-        )
-    free = sorted(set(columns) - rule.columns_read())
-    likely = {column: other for column in missing if (other := _meant(column, columns, free))}
-    if not likely:
-        return f"{said} ({has}); name one of these, or add aliases: {{{missing[0]}: [NAME]}}"
-    meant = " and ".join(repr(other) for other in likely.values())
-    aliases = ", ".join(f"{column}: [{name}]" for column, name in likely.items() if name in free)
-    renamed = f"; where it is called so in some files only, add aliases: {{{aliases}}}"
-    return f"{said}; did you mean {meant}? ({has}{renamed if aliases else ''})"
-
-
-def _meant(column: str, columns: Iterable[str], free: Iterable[str]) -> str | None:
-    """Column that was most probably meant: a slip first, then one that no rule reads."""
-    slip = renaming(column, columns, alike=0.85)
-    return slip or renaming(column, free) or renaming(column, columns)
-
-
-def _other_delimiter(missing: Sequence[str], columns: Sequence[str], rule: Source) -> str | None:
-    """Delimiter by which the first line has the missing columns, where another one is declared."""
-    if rule.delimiter is None:
-        return None
-    line = rule.delimiter.join(columns)
-    wanted = _names(missing)
-    others = (sign for sign in ",;\t|" if sign != rule.delimiter)
-    return next((sign for sign in others if wanted <= _names(line.split(sign))), None)
 
 
 def _unreadable(config: Sources, item: Input, read: FileRows) -> ir.Table:

@@ -30,7 +30,7 @@ from tests.ingest.workspaces import ORDERS, write
         (
             "{key: account}",
             "account",
-            r"line 7, .*write \{key: account\}, or \{column: acc",
+            r"line 7, .*write customer: \{key: account\}, or cus",
         ),
         (
             "name: shop",
