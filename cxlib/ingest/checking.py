@@ -20,6 +20,7 @@ from cxlib.ingest.config import Sources
 from cxlib.ingest.doubts import find_doubts
 from cxlib.ingest.events import events_of
 from cxlib.ingest.fetched import fetch_source
+from cxlib.ingest.hiding import hide_values
 from cxlib.ingest.identity import assign_customers
 from cxlib.ingest.inputs import Input, find_files, find_inputs
 from cxlib.ingest.quality import check_findings
@@ -108,7 +109,7 @@ def check_sources(config: Sources, exports: Path, *, rows: int = 10_000) -> Sour
             limited = _limited(config, rows, referred)
             inputs = [*find_inputs(limited, sampled), *_fetched(limited, exports, Path(folder))]
             kept = StagedFiles(Path(folder, "staged"), recipe="check")
-            staged = _staged(con, config, inputs, kept)
+            staged = _staged(con, hide_values(config, kept.key), inputs, kept)
             events = _events(staged)
             counts = _counts(staged, events)
             doubts = _claimed(config, staged, events, sure=not _grows(config, counts, rows))

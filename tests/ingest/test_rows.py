@@ -2,6 +2,8 @@
 
 import pytest
 
+from cxlib.ingest.checking import check_sources
+from cxlib.ingest.config import load_sources
 from tests.ingest.workspaces import build, rejects
 
 SHOP = """
@@ -125,6 +127,10 @@ def test_a_rule_on_a_personal_column_is_held_to_its_values(tmp_path, rule):
     assert events["touchpoint"].tolist() in (["bought"], ["b"])
     assert events["occurred_at"].dt.day.tolist() == [2]
     assert "shop.example" not in str(rejects(result))
+    config = load_sources(tmp_path / "sources.yml", exports=tmp_path / "exports")
+    checked = check_sources(config, tmp_path / "exports")
+    assert checked.examples["touchpoint"].tolist() == events["touchpoint"].tolist()
+    assert checked.doubts == []
 
 
 def test_a_rule_on_a_column_borrowed_from_a_personal_one_is_held_to_its_values(tmp_path):
