@@ -63,7 +63,7 @@ def survival(
     ...     "censored": [0, 0, 10], "survival": [1.0, 0.5, 0.25],
     ...     "lower": [1.0, 0.35, 0.12], "upper": [1.0, 0.63, 0.4]})
     >>> survival(curves).layout.meta["description"]
-    'Share of 40 customers who have not reached the end, by days. Half had by day 30.'
+    'Share of 40 customers who have not reached the end, by days. Half had reached it by day 30.'
     >>> survival(curves, event="placed_order").layout.title.text
     'How long until customers reach “placed order”'
     """
@@ -216,7 +216,8 @@ def _draw_medians(
             x=[median, median], y=[0.5, 0], mode="lines+markers",
             line={"color": paint[group], "width": 1, "dash": "dot"},
             marker={"size": [9, 0], "color": paint[group], "opacity": 1},
-            hovertemplate=f"<b>{plain(group)}</b>: half had by %{{x:,.4~g}}<extra></extra>",
+            hovertemplate=f"<b>{plain(group)}</b>: half had reached it by %{{x:,.4~g}}"
+            "<extra></extra>",
         )  # fmt: skip
 
 
@@ -297,7 +298,7 @@ def _reading(groups: Mapping[str, pd.DataFrame], time: str, unit: str) -> str:
         else:
             left, end = rows["survival"].iloc[-1], rows[time].max()
             who = "" if alone else f" of {plain(group)}"
-            rest.append(f"{left:.0%}{who} had not by {single} {end:,.4g}, the last seen")
-    readings = [f"Half had by {', '.join(halves)}"] if halves else []
+            rest.append(f"{left:.0%}{who} had not reached it by {single} {end:,.4g}, the last seen")
+    readings = [f"Half had reached it by {', '.join(halves)}"] if halves else []
     readings += rest
     return "; ".join(readings) + "."

@@ -37,7 +37,8 @@ def test_the_description_reads_medians_in_plain_language():
     text = plot.survival(curve_frame()).layout.meta["description"]
     assert text == (
         "Share of 70 customers who have not reached the end, by days. "
-        "Half had by day 30 (new); 80% of loyal had not by day 60, the last seen."
+        "Half had reached it by day 30 (new); 80% of loyal had not reached it by day 60, the last "
+        "seen."
     )
 
 
