@@ -109,3 +109,4 @@ def test_a_second_run_reuses_everything_and_is_quick(
 def test_what_is_made_stays_out_of_git(project: Path) -> None:
     ignored = (project / ".gitignore").read_text("utf-8").splitlines()
     assert {".venv/", "data/*", "!data/examples/", "!data/README.md"} <= set(ignored)
+    assert {"data/examples/*/store/", "data/examples/*/reports/"} <= set(ignored)
