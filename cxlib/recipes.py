@@ -27,7 +27,7 @@ _PACKAGES = (
     "vaderSentiment",
 )
 """What else may change a row of a store: others only raise errors or show results."""
-_BEFORE_INGEST = ("descriptions.py", "errors.py", "spans.py", "tables.py")
+_GROUND_FLOOR = ("descriptions.py", "errors.py", "spans.py", "tables.py")
 _PIPELINE = (
     "build.py",
     "event_log.py",
@@ -93,7 +93,7 @@ def code_of_builds() -> list[Path]:
     """
     package = Path(cxlib.__file__).parent
     return [
-        *(package / name for name in (*_BEFORE_INGEST, *_PIPELINE)),
+        *(package / name for name in (*_GROUND_FLOOR, *_PIPELINE)),
         *sorted((package / "engine").rglob("*.py")),
         *sorted((package / "ingest").rglob("*.py")),
         *sorted((package / "ingest" / "presets").glob("*.yml")),

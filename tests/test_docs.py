@@ -61,6 +61,7 @@ def test_every_public_name_has_a_docstring_with_an_example(name: str) -> None:
 def test_examples_run_unless_they_need_a_notebook_or_an_engine() -> None:
     # tests/publish/test_report.py calls these on the demo company; 15 s each is too dear twice.
     allowed = {"cxlib.publish.report.render_report", "cxlib.publish.report.render_reports"}
+    allowed |= {"cxlib.publish.execution.execute"}
     # Spark is not installed with cxlib; make test-spark opens it for each of its tests.
     allowed.add("cxlib.engine.spark.connect_spark")
     skipped = {name for name, thing in public_things().items() if "+SKIP" in (thing.__doc__ or "")}

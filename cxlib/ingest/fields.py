@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
-from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -16,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from cxlib.errors import unknown_name
+from cxlib.engine.zones import check_zone
 from cxlib.spans import parse_span
 from cxlib.tables import END, OPEN, OTHER, START
 
@@ -47,14 +46,6 @@ RESERVED = (START, END, OPEN, OTHER)
 """Names that a path uses for what is no touchpoint."""
 _FIELDS = ("channel", "stage", "department", "product", "layer")
 _CURRENCY = re.compile(r"[A-Z]{3}")
-
-
-def _zone(name: str) -> str:
-    # "localtime" is whatever this computer says: another one would build another store.
-    known = available_timezones() - {"localtime"}
-    if name not in known:
-        raise unknown_name("time zone", name, known)
-    return name
 
 
 def _span_text(value: Any) -> Any:
@@ -92,7 +83,7 @@ def as_names(value: Any) -> Any:
     return {name: name for name in value} if isinstance(value, list | tuple) else value
 
 
-Zone = Annotated[str, AfterValidator(_zone)]
+Zone = Annotated[str, AfterValidator(check_zone)]
 Span = Annotated[timedelta, BeforeValidator(parse_span)]
 SpanText = Annotated[str, BeforeValidator(_span_text)]
 Text = Annotated[str, BeforeValidator(_as_text)]

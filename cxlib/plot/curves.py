@@ -193,7 +193,8 @@ def _draw_line(
             line={"color": colour, "width": width, "shape": "hv", "dash": line},
             name=shorten(plain(group), 30),
             customdata=part[["at_risk", "lower", "upper"]].to_numpy().tolist(),
-            hovertemplate=f"<b>{plain(group)}</b>, {unit} %{{x:,.4~g}}<br>%{{y:.1%}} have not "
+            hovertemplate=f"<b>{plain(group)}</b>, {unit} %{{x:,.4~g}}<br>"
+            "%{y:.1%} have not reached it "
             "(95% interval %{customdata[1]:.1%} to %{customdata[2]:.1%})<br>"
             "%{customdata[0]:,} customers at risk<extra></extra>",
         )  # fmt: skip

@@ -13,7 +13,7 @@ import typer
 
 from cxlib import __version__
 from cxlib.errors import CxError, CxWarning
-from cxlib.publish.report import SLOW_TO_IMPORT
+from cxlib.publish.execution import SLOW_TO_IMPORT
 from cxlib.publish.store_commands import store_app
 from cxlib.publish.workspace_commands import add_workspace_commands
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import os
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxlib.errors import CxError, CxWarning, unknown_name
-from cxlib.publish.parameters import GIVEN, Parameter, ParameterError, read_parameters
+from cxlib.publish.execution import NotAnswerableError, execute, parameters_of, read_notebook
+from cxlib.publish.parameters import Parameter, ParameterError
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from cxlib.engine.store import Snapshot
 
 __all__ = [
-    "SLOW_TO_IMPORT",
     "Report",
     "find_notebooks",
     "notebook_parameters",
@@ -50,17 +49,6 @@ _PACKAGES = (
     "scipy",
     "sqlglot",
 )
-_KERNEL_ENVIRONMENT = {
-    "PLOTLY_RENDERER": "plotly_mimetype",  # figures as data: the others call a CDN
-    "PYTHONHASHSEED": "0",
-    "TQDM_DISABLE": "1",
-}
-
-_USED = "parameters_used"
-
-SLOW_TO_IMPORT = "rfc3987_syntax"
-"""Part of Jupyter's check of web addresses: to load it takes two seconds, and nothing here needs it
-(jsonschema goes on without it). Python imports no module that is set to None."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +76,6 @@ class Report:
     path: Path
     manifest: Path
     reused: bool
-
-
-class _NotAnswerableError(CxError):
-    """A notebook says itself, by a CxError, that this workspace lacks what it needs."""
 
 
 def find_notebooks(names: Sequence[str | Path] = (), *, folder: Path | None = None) -> list[Path]:
@@ -162,7 +146,7 @@ def notebook_parameters(notebook: str | Path) -> list[Parameter]:
     >>> notebook_parameters("notebooks/02_flows.ipynb")[0]
     Parameter(name='steps', default=5, note='steps to follow from the start')
     """
-    found = _parameters(_read_notebook(Path(notebook))).values()
+    found = parameters_of(read_notebook(Path(notebook))).values()
     return [parameter for parameter in found if parameter.name != "workspace"]
 
 
@@ -223,7 +207,7 @@ def render_reports(
     names = list(notebooks)
     paths = find_notebooks(names)
     chosen = dict(parameters or {})
-    taken = {path: set(_parameters(_read_notebook(path))) for path in paths}
+    taken = {path: set(parameters_of(read_notebook(path))) for path in paths}
     for name in chosen:
         known = set().union(*taken.values()) - {"workspace"}
         if name not in known:
@@ -240,7 +224,7 @@ def render_reports(
                     render_report(path, workspace, out=out, show_code=show_code, parameters=mine)
                 )
                 used |= mine.keys()
-            except (_NotAnswerableError, ParameterError) as error:
+            except (NotAnswerableError, ParameterError) as error:
                 if names:
                     raise
                 if isinstance(error, ParameterError):
@@ -308,8 +292,8 @@ def render_report(
     from cxlib.publish.page import report_page
 
     path = Path(notebook)
-    content = _read_notebook(path)
-    known = _parameters(content)
+    content = read_notebook(path)
+    known = parameters_of(content)
     given = {"workspace": _relative(Path(workspace), path.parent), **(parameters or {})}
     for name in given:
         if name not in known:
@@ -324,8 +308,7 @@ def render_report(
     }
     if _unchanged(target, manifest, inputs):
         return Report(inputs["title"], target, manifest, reused=True)
-    executed = _execute(path, content, given)
-    used = executed.metadata.get(_USED, {})
+    executed, used = execute(path, content, given)
     other = {name: used[name] for name in used if used[name] != inputs["parameters"][name]}
     page = report_page(executed, {**inputs, "used": other})
     _write(target, page)
@@ -345,44 +328,6 @@ def _manifests(folder: Path) -> list[dict[str, Any]]:
         if isinstance(manifest, dict) and manifest.get("report") == f"{path.stem}.html":
             found.append(manifest)
     return found
-
-
-def _read_notebook(path: Path) -> NotebookNode:
-    import nbformat
-
-    if not path.is_file():
-        raise CxError(f"there is no notebook '{path}'")
-    try:
-        return nbformat.read(path, as_version=4)
-    except Exception as error:
-        raise CxError(f"'{path}' is not a notebook; give an .ipynb file of format 4") from error
-
-
-def _parameters_at(notebook: NotebookNode) -> int | None:
-    """Place of the cell tagged ``parameters``, as papermill tags it."""
-    tagged = (
-        index
-        for index, cell in enumerate(notebook.cells)
-        if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", [])
-    )
-    return next(tagged, None)
-
-
-def _parameters(notebook: NotebookNode) -> dict[str, Parameter]:
-    """Parameters of a notebook: the names that its tagged cell sets to plain values."""
-    index = _parameters_at(notebook)
-    return read_parameters("" if index is None else notebook.cells[index].source)
-
-
-def _with_parameters(notebook: NotebookNode, parameters: dict[str, Any]) -> NotebookNode:
-    """A copy with one more cell, below the parameters cell, that sets the values of this run."""
-    from nbformat.v4 import new_code_cell
-
-    ready = copy.deepcopy(notebook)
-    lines = [f"{name} = {value!r}" for name, value in parameters.items()]
-    cell = new_code_cell("\n".join(lines), id="parameters-of-this-run")
-    ready.cells.insert(1 + (_parameters_at(notebook) or 0), cell)
-    return ready
 
 
 def _title(notebook: NotebookNode, default: str) -> str:
@@ -440,60 +385,6 @@ def _unchanged(target: Path, manifest: Path, inputs: dict[str, Any]) -> bool:
         return before == {**inputs, "html_sha256": _sha256(target.read_text("utf-8"))}
     except (OSError, ValueError, AttributeError):
         return False
-
-
-def _execute(path: Path, notebook: NotebookNode, parameters: dict[str, Any]) -> NotebookNode:
-    """The notebook with its outputs, and without any trace of when and where it ran."""
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
-
-    ready = _with_parameters(notebook, parameters)
-    ready.cells.append(_asking_what_was_used([*_parameters(notebook)]))
-    client = NotebookClient(
-        ready,
-        timeout=None,
-        kernel_name="python3",
-        record_timing=False,
-        shutdown_kernel="immediate",  # it only reads; to let it say goodbye takes seconds
-        extra_arguments=[
-            "--HistoryManager.enabled=False",
-            "--log-level=ERROR",
-            f"--IPKernelApp.exec_lines=__import__('sys').modules['{SLOW_TO_IMPORT}'] = None",
-        ],
-        resources={"metadata": {"path": str(path.parent)}},
-    )
-    try:
-        client.execute(env={**os.environ, **_KERNEL_ENVIRONMENT, GIVEN: ",".join(parameters)})
-    except CellExecutionError as error:
-        number = 1 + next(
-            index
-            for index, cell in enumerate(ready.cells)
-            if any(output.output_type == "error" for output in cell.get("outputs", []))
-        )
-        if error.ename == ParameterError.__name__:
-            name, _, reason = error.evalue.removeprefix("parameter ").partition(": ")
-            raise ParameterError(name, reason, notebook=path.name) from error
-        if error.ename == CxError.__name__:
-            raise _NotAnswerableError(f"{path.name}: {error.evalue}") from error
-        raise CxError(
-            f"the notebook {path.name} stopped at cell {number} "
-            f"({error.ename}: {error.evalue}); open it in JupyterLab to look"
-        ) from error
-    said = ready.cells.pop()["outputs"]
-    text = next(output["text"] for output in said if output.get("name") == "stdout")
-    ready.metadata[_USED] = json.loads(text)
-    return ready
-
-
-def _asking_what_was_used(names: list[str]) -> NotebookNode:
-    """A cell that comes last: a notebook may put other values in place of its parameters."""
-    from nbformat.v4 import new_code_cell
-
-    wanted = [name for name in names if name != "workspace"]
-    return new_code_cell(
-        "from cxlib.publish.parameters import used_values\n"
-        f"print(used_values(globals(), {wanted!r}))"
-    )
 
 
 def _relative(workspace: Path, folder: Path) -> str:

@@ -80,7 +80,7 @@ def test_a_wait_that_runs_backwards_is_negative():
         ({"days": []}, "no day is worked; name at least one"),
         ({"opening": "9 am"}, "the time '9 am' is not a time of the day; write it as '09:00'"),
         ({"closing": "09:00"}, "the closing '09:00' is not after the opening '09:00'"),
-        ({"zone": "Berlin"}, "no time zone 'Berlin'; name one such as 'Europe/Berlin'"),
+        ({"zone": "Berlin"}, "no time zone 'Berlin'; did you mean 'Europe/Berlin'"),
         ({"holidays": ["Easter"]}, "the moment 'Easter' is not a date"),
     ],
 )

@@ -80,7 +80,7 @@ def page(notebook: Path, workspace: Path) -> Path:
 @pytest.fixture
 def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Notebooks are not run, which takes seconds, where their outputs do not matter."""
-    monkeypatch.setattr(report, "_execute", lambda path, notebook, parameters: notebook)
+    monkeypatch.setattr(report, "execute", lambda path, notebook, parameters: (notebook, {}))
 
 
 def without_plotly(page: str) -> str:

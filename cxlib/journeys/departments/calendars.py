@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
+from cxlib.engine.zones import check_zone
 from cxlib.errors import CxError, unknown_name
 from cxlib.journeys.prepare import microseconds_between
 from cxlib.spans import parse_moment
@@ -79,12 +80,7 @@ class WorkingHours:
                 f"the closing {self.closing!r} is not after the opening {self.opening!r}; "
                 "give two times of one day, such as '09:00' and '17:00'"
             )
-        try:
-            ZoneInfo(self.zone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise CxError(
-                f"there is no time zone {self.zone!r}; name one such as 'Europe/Berlin' or 'UTC'"
-            ) from error
+        check_zone(self.zone)
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any]) -> Self:
