@@ -356,6 +356,8 @@ def _subtitle(known: pd.DataFrame, rows: pd.DataFrame, always: list[str]) -> str
 
 
 def _reading(rows: pd.DataFrame) -> str:
+    if not rows["ended"].any():
+        return "No journey ended after any of these touchpoints."
     first = rows.iloc[0]
     text = (
         f"Journeys end most often after {plain(first['touchpoint'])}: in {first['ended']:,} of "

@@ -37,6 +37,9 @@ def test_a_touchpoint_that_always_ends_a_journey_is_left_out_and_named():
     figure = plot.dropoff(frame)
     assert list(figure.layout.yaxis.ticktext) == ["viewed home", "paid invoice"]
     assert "opened ticket, which always ends a journey" in figure.layout.title.subtitle.text
+    frame.loc[1:, ["ended", "dropoff_rate"]] = [0, 0.0]
+    said = plot.dropoff(frame).layout.meta["description"]
+    assert said.endswith("No journey ended after any of these touchpoints.")
 
 
 def test_the_interval_reaches_from_lower_to_upper():
